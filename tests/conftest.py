@@ -1,22 +1,26 @@
-"""What many tests share: real digits that ship with scikit-learn, and two small classifiers of them."""
+"""What many tests share: real digits that ship with scikit-learn, and two small classifiers of them.
+
+torch and the package are imported where they are needed: the tests of plain files start without them.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-
-# Before torch is imported: two test threads that spin on two cores wait for each other.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import torch
-from sklearn.datasets import load_digits
-from torch import nn
 
-from introspect.classifier import Classifier
-from introspect.samples import SPLITS, Samples
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from introspect.classifier import Classifier
+    from introspect.samples import Samples
+
+# Before torch is imported: idle threads that spin on two cores hold up the working one.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 CLASSES = tuple(str(digit) for digit in range(10))
 
@@ -39,6 +43,10 @@ def isolated(own_home: Path) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def digits() -> Samples:
     """1,797 digits of 8 x 8 grey values, split 1,200 / 297 / 300 (train, validation, test)."""
+    from sklearn.datasets import load_digits
+
+    from introspect.samples import SPLITS, Samples
+
     found = load_digits()
     x = np.round(found.images * (255 / 16)).astype(np.uint8)[:, None]
     y = found.target.astype(np.int64)
@@ -46,32 +54,52 @@ def digits() -> Samples:
     order = np.random.default_rng(0).permutation(len(y))
     split[order[1200:1497]] = SPLITS.index("validation")
     split[order[1497:]] = SPLITS.index("test")
-    return Samples(
-        x=x, y=y, split=split, classes=CLASSES, ids=np.arange(len(y), dtype=np.int64), name="digits"
-    )
+    ids = np.arange(len(y), dtype=np.int64)
+    return Samples(x=x, y=y, split=split, classes=CLASSES, ids=ids, name="digits")
 
 
-def trained(module: nn.Sequential, samples: Samples, epochs: int, seed: int) -> nn.Sequential:
+def half_squared_error(logits: Tensor, y: Tensor) -> Tensor:
+    """½‖y − σ(o)‖² of a batch, the loss of the paper's Net1."""
+    from torch import nn
+
+    wanted = nn.functional.one_hot(y, logits.shape[1]).float()
+    return 0.5 * (wanted - logits.sigmoid()).square().sum(1).mean()
+
+
+def train(
+    module: nn.Sequential,
+    samples: Samples,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    epochs: int,
+    seed: int,
+) -> nn.Sequential:
     """The module after a short training on the train split, in evaluation mode.
 
     A loop of its own: the tests of `introspect.training` must not stand on `introspect.training`.
     """
-    train = samples.of("train")
-    x, y = train.floats(), torch.from_numpy(np.array(train.y))
+    import torch
+
+    part = samples.of("train")
+    x, y = part.floats(), torch.from_numpy(np.array(part.y))
     generator = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.Adam(module.parameters(), lr=3e-3)
     module.train()
     for _ in range(epochs):
         for rows in torch.randperm(len(y), generator=generator).split(64):
             optimiser.zero_grad(set_to_none=True)
-            nn.functional.cross_entropy(module(x[rows]), y[rows]).backward()
+            loss(module(x[rows]), y[rows]).backward()
             optimiser.step()
     return module.eval()
 
 
 @pytest.fixture(scope="session")
 def mlp(digits: Samples) -> Classifier:
-    """Three hidden layers of 32 ELU units with sigmoid outputs; about 96 % of its test digits."""
+    """Three hidden layers of 32 ELU units with sigmoid outputs: the paper's Net1, small."""
+    import torch
+    from torch import nn
+
+    from introspect.classifier import Classifier
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         module = nn.Sequential(
@@ -85,13 +113,18 @@ def mlp(digits: Samples) -> Classifier:
             nn.ELU(),
             nn.Linear(32, 10),
         )
-        module = trained(module, digits, epochs=20, seed=1)
+        train(module, digits, half_squared_error, epochs=20, seed=1)
     return Classifier.of(module, input_shape=(1, 8, 8), classes=CLASSES, link="sigmoid")
 
 
 @pytest.fixture(scope="session")
 def cnn(digits: Samples) -> Classifier:
     """Two small convolutions with batch normalisation and softmax outputs."""
+    import torch
+    from torch import nn
+
+    from introspect.classifier import Classifier
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(2)
         module = nn.Sequential(
@@ -107,5 +140,5 @@ def cnn(digits: Samples) -> Classifier:
             nn.ReLU(),
             nn.Linear(32, 10),
         )
-        module = trained(module, digits, epochs=8, seed=2)
+        train(module, digits, nn.functional.cross_entropy, epochs=8, seed=2)
     return Classifier.of(module, input_shape=(1, 8, 8), classes=CLASSES, link="softmax")
