@@ -1,6 +1,6 @@
-"""What many tests share: real digits that ship with scikit-learn, and two small classifiers of them.
+"""What many tests share: scikit-learn's real digits, and two small classifiers of them.
 
-torch and the package are imported where they are needed: the tests of plain files start without them.
+torch and the package are imported where needed: tests of plain files start without them.
 """
 
 from __future__ import annotations
