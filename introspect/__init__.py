@@ -1,3 +1,75 @@
-"""See in the browser what a PyTorch classifier does with your data, and where it errs."""
+"""See in the browser what a PyTorch classifier does with your data, and where it errs.
+
+    import introspect
+    atlas = introspect.build(module, (x, y))
+    atlas.open()
+
+Letters in shapes: `n` samples, `p` units (all recorded layers side by side), `k` classes, `t` steps,
+`m` a batch of located inputs, `g` chart cells a side.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from introspect.atlas import Atlas, Chart, Points, Positions
+    from introspect.building import build, load
+    from introspect.classifier import Classifier, load_classifier, save_classifier
+    from introspect.errors import BadInput, Cancelled, IntrospectError, NewerFormat
+    from introspect.recording import Recording, record
+    from introspect.samples import Samples, load_samples
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Atlas",
+    "BadInput",
+    "Cancelled",
+    "Chart",
+    "Classifier",
+    "IntrospectError",
+    "NewerFormat",
+    "Points",
+    "Positions",
+    "Recording",
+    "Samples",
+    "build",
+    "load",
+    "load_classifier",
+    "load_samples",
+    "record",
+    "save_classifier",
+]
+
+_HOME = {
+    "Atlas": "atlas",
+    "BadInput": "errors",
+    "Cancelled": "errors",
+    "Chart": "atlas",
+    "Classifier": "classifier",
+    "IntrospectError": "errors",
+    "NewerFormat": "errors",
+    "Points": "atlas",
+    "Positions": "atlas",
+    "Recording": "recording",
+    "Samples": "samples",
+    "build": "building",
+    "load": "building",
+    "load_classifier": "classifier",
+    "load_samples": "samples",
+    "record": "recording",
+    "save_classifier": "classifier",
+}
+"""Name to the module that defines it, imported at first use: `import introspect` loads no torch."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'introspect' has no attribute {name!r}")
+    return getattr(import_module(f"introspect.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
