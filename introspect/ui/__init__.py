@@ -1,0 +1,6 @@
+"""Everything that imports streamlit: the frame, the session, the guard and the browser components."""
+
+from pathlib import Path
+
+MAIN = Path(__file__).with_name("main.py")
+"""The script Streamlit runs for every visitor; app.py hands it to `st.App`."""

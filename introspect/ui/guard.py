@@ -1,0 +1,170 @@
+"""One door for every request: pages, websocket, uploads and blobs pass the same checks.
+
+The app listens on this machine, so what threatens it is another web page open in the same browser.
+Such a page can point a name of its own at 127.0.0.1 (DNS rebinding: refused by the Host check), open
+our websocket or post to us (refused by the Origin check), or embed our pictures (refused by the
+Fetch-Metadata check). The answers carry a content policy under which the page can load nothing from
+elsewhere, so "works offline, tells nobody" is enforced by the browser and not by our good intentions.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import os
+import socket
+from collections.abc import Iterable
+from http.cookies import SimpleCookie
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+COOKIE = "introspect_token"
+
+PAGE_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval' blob:",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "font-src 'self' data:",
+        "media-src 'self' data: blob:",
+        "connect-src 'self' data: blob: {sockets}",
+        "worker-src 'self' blob:",
+        "frame-src 'self' blob: data:",
+        "frame-ancestors 'self'",
+        "object-src 'none'",
+        "base-uri 'self'",
+        "form-action 'self'",
+    )
+)
+FILE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+"""For anything that is not our page or script: even an SVG opened on its own may run nothing."""
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+}
+
+
+class Guard:
+    """Refuses requests that no visitor of ours would send, and seals the answers.
+
+    Args:
+        app: the application behind the door.
+        hosts: further names this server may be called by, beside localhost and this machine's own.
+        token: a shared secret; when set, a visitor shows it once as `?token=` and then by cookie.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Iterable[str] = (), token: str | None = None) -> None:
+        self.app = app
+        self.hosts = {"localhost", socket.gethostname().lower(), *(name.lower() for name in hosts)}
+        self.token = token or None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        refusal = self.refusal(scope, headers)
+        if refusal is None:
+            refusal = self._without_token(scope, headers)
+        if refusal is None:
+            await self.app(scope, receive, self._sealing(headers, send))
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": "refused"})
+        else:
+            await refusal(scope, receive, self._sealing(headers, send))
+
+    def refusal(self, scope: Scope, headers: Headers) -> Response | None:
+        """Why this request is turned away as an answer to send, or None for a welcome one."""
+        host = headers.get("host", "")
+        if len(headers.getlist("host")) != 1 or not self._own(host):
+            return PlainTextResponse(
+                "This server does not answer to that name; open it as http://localhost and its port, "
+                "or start it with INTROSPECT_HOSTS set to the name.",
+                status_code=421,
+            )
+        origin = headers.get("origin")
+        changes = scope["type"] == "websocket" or scope["method"] not in ("GET", "HEAD", "OPTIONS")
+        if origin is not None and changes and urlsplit(origin).netloc.lower() != host.lower():
+            return PlainTextResponse("Requests from another site are refused.", status_code=403)
+        visit = headers.get("sec-fetch-mode") == "navigate" and not changes
+        if headers.get("sec-fetch-site", "none") not in ("same-origin", "none") and not visit:
+            return PlainTextResponse("Requests from another site are refused.", status_code=403)
+        return None
+
+    def _own(self, host: str) -> bool:
+        # A rebinding attack needs a name under the attacker's control: a bare address is always safe.
+        try:
+            name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+            urlsplit(f"//{host}").port  # noqa: B018 (raises on a malformed port)
+        except ValueError:
+            return False
+        if not name or "@" in host or "/" in host:
+            return False
+        if name in self.hosts or name.endswith(".localhost"):
+            return True
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return True
+
+    def _without_token(self, scope: Scope, headers: Headers) -> Response | None:
+        if self.token is None:
+            return None
+        morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        if morsel is not None and hmac.compare_digest(morsel.value.encode(), self.token.encode()):
+            return None
+        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        shown = dict(query).get("token", "")
+        if scope["type"] == "http" and hmac.compare_digest(shown.encode(), self.token.encode()):
+            rest = urlencode([pair for pair in query if pair[0] != "token"])
+            # One leading slash only: "//elsewhere" would send the visitor to another site.
+            path = "/" + scope["path"].lstrip("/\\")
+            answer = RedirectResponse(path + (f"?{rest}" if rest else ""), status_code=303)
+            answer.set_cookie(COOKIE, self.token, httponly=True, samesite="strict")
+            return answer
+        return PlainTextResponse(
+            "This server asks for a token: open the link with ?token= that its owner gave you.",
+            status_code=401,
+        )
+
+    def _sealing(self, request: Headers, send: Send) -> Send:
+        host = request.get("host", "")
+        # Older browsers do not count a websocket to the same host as 'self'.
+        sockets = f"ws://{host} wss://{host}" if self._own(host) else ""
+
+        async def sealed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                kind = headers.get("content-type", "").split(";")[0].strip()
+                ours = kind in ("text/html", "text/javascript", "application/javascript")
+                headers["Content-Security-Policy"] = (
+                    PAGE_POLICY.format(sockets=sockets).strip() if ours else FILE_POLICY
+                )
+                for name, value in HEADERS.items():
+                    headers[name] = value
+            await send(message)
+
+        return sealed
+
+
+def middleware(hosts: Iterable[str] = (), token: str | None = None) -> Middleware:
+    """The guard as `st.App(middleware=[...])` wants it."""
+    return Middleware(Guard, hosts=tuple(hosts), token=token)
+
+
+GUARD = middleware(
+    hosts=filter(None, os.environ.get("INTROSPECT_HOSTS", "").replace(",", " ").split()),
+    token=os.environ.get("INTROSPECT_TOKEN"),
+)
+"""The guard of the shipped app; INTROSPECT_HOSTS and INTROSPECT_TOKEN come from the environment."""

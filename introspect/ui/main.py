@@ -1,0 +1,9 @@
+"""The frame around every page: title, icon, menu."""
+
+import streamlit as st
+
+from introspect.ui.nav import pages, site
+
+st.set_page_config(page_title="Introspect", page_icon=site() / "assets/icon.png", layout="wide")
+st.logo(site() / "assets/logo.svg", size="large", icon_image=site() / "assets/icon.png")
+st.navigation(pages()).run()

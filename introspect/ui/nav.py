@@ -1,0 +1,66 @@
+"""Which pages there are, and where the site's files lie: in a checkout or inside a wheel."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import streamlit as st
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+from starlette.routing import Route
+from streamlit.navigation.page import StreamlitPage
+
+ICONS = {
+    "load": ":material/folder_open:",
+    "activation_map": ":material/scatter_plot:",
+    "brainbow": ":material/palette:",
+    "constellation": ":material/grain:",
+    "trajectory": ":material/route:",
+    "uncertainty": ":material/help_center:",
+    "reliability": ":material/verified:",
+}
+FIRST = "activation_map"
+"""The page a visitor lands on."""
+
+
+@cache
+def site() -> Path:
+    """The folder holding pages/, assets/ and sample_models/.
+
+    A checkout has them beside the package; a wheel carries them inside it, under `_site`.
+    """
+    package = Path(__file__).resolve().parents[1]
+    bundled = package / "_site"
+    return bundled if bundled.is_dir() else package.parent
+
+
+def page_files() -> dict[str, Path]:
+    """Page name to its script, in the order of the numbers in the file names."""
+    files = sorted(
+        (site() / "pages").glob("[0-9]*_*.py"), key=lambda path: int(path.name.split("_")[0])
+    )
+    return {path.stem.split("_", 1)[1]: path for path in files}
+
+
+def pages() -> list[StreamlitPage]:
+    """One entry of the menu per file in pages/, the activation map first to open."""
+    return [
+        st.Page(
+            path,
+            title=name.replace("_", " ").capitalize(),
+            url_path=name,
+            icon=ICONS.get(name, ":material/insights:"),
+            default=name == FIRST,
+        )
+        for name, path in page_files().items()
+    ]
+
+
+def _to_root(request: Request) -> RedirectResponse:
+    query = request.url.query
+    return RedirectResponse("/" + (f"?{query}" if query else ""), status_code=307)
+
+
+FIRST_ROUTE = Route(f"/{FIRST}", _to_root)
+"""Streamlit serves its default page at `/` only; a link by the page's own name must work too."""
