@@ -9,6 +9,7 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from introspect import __version__
 from introspect.errors import BadInput, NewerFormat
 
 FORMAT = 1
@@ -27,7 +28,7 @@ def describe(files: dict[str, dict[str, Any]], **fields: Any) -> bytes:
         files: name -> {"size": bytes, "sha256": hex}.
         fields: what else to say: kind, version, parent, created.
     """
-    versions = {"introspect": _installed("introspect"), "torch": _installed("torch")}
+    versions = {"introspect": __version__, "torch": _torch_version()}
     return json.dumps({"format": FORMAT, **fields, **versions, "files": files}, indent=1).encode()
 
 
@@ -93,8 +94,8 @@ def digest(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _installed(package: str) -> str | None:
+def _torch_version() -> str | None:
     try:
-        return importlib.metadata.version(package)
+        return importlib.metadata.version("torch")
     except importlib.metadata.PackageNotFoundError:
         return None
