@@ -1,4 +1,4 @@
-"""Everything that imports streamlit: the frame, the session, the guard and the browser components."""
+"""Everything that imports streamlit: the frame, the session, the guard, the browser parts."""
 
 from pathlib import Path
 

@@ -1,10 +1,10 @@
 """One door for every request: pages, websocket, uploads and blobs pass the same checks.
 
-The app listens on this machine, so what threatens it is another web page open in the same browser.
-Such a page can point a name of its own at 127.0.0.1 (DNS rebinding: refused by the Host check), open
-our websocket or post to us (refused by the Origin check), or embed our pictures (refused by the
-Fetch-Metadata check). The answers carry a content policy under which the page can load nothing from
-elsewhere, so "works offline, tells nobody" is enforced by the browser and not by our good intentions.
+The app listens on this machine, so what threatens it is another web page open in the same
+browser. Such a page can point a name of its own at 127.0.0.1 (DNS rebinding: refused by the Host
+check), open our websocket or post to us (refused by the Origin check), or embed our pictures
+(refused by the Fetch-Metadata check). The answers carry a content policy under which a page can
+load nothing from elsewhere: that the app works offline and tells nobody is enforced by the browser.
 """
 
 from __future__ import annotations
@@ -88,21 +88,21 @@ class Guard:
         host = headers.get("host", "")
         if len(headers.getlist("host")) != 1 or not self._own(host):
             return PlainTextResponse(
-                "This server does not answer to that name; open it as http://localhost and its port, "
-                "or start it with INTROSPECT_HOSTS set to the name.",
+                "This server does not answer to that name; open it as http://localhost and its "
+                "port, or start it with INTROSPECT_HOSTS set to the name.",
                 status_code=421,
             )
         origin = headers.get("origin")
         changes = scope["type"] == "websocket" or scope["method"] not in ("GET", "HEAD", "OPTIONS")
-        if origin is not None and changes and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and changes and origin.partition("://")[2].lower() != host.lower():
             return PlainTextResponse("Requests from another site are refused.", status_code=403)
-        visit = headers.get("sec-fetch-mode") == "navigate" and not changes
+        visit = headers.get("sec-fetch-dest") == "document" and not changes
         if headers.get("sec-fetch-site", "none") not in ("same-origin", "none") and not visit:
             return PlainTextResponse("Requests from another site are refused.", status_code=403)
         return None
 
     def _own(self, host: str) -> bool:
-        # A rebinding attack needs a name under the attacker's control: a bare address is always safe.
+        # A rebinding attack needs a name of the attacker's own: a bare address is always safe.
         try:
             name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
             urlsplit(f"//{host}").port  # noqa: B018 (raises on a malformed port)

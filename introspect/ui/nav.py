@@ -1,8 +1,7 @@
-"""Which pages there are, and where the site's files lie: in a checkout or inside a wheel."""
+"""Which pages there are, found in a checkout or inside a wheel."""
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 
 import streamlit as st
@@ -11,28 +10,14 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Route
 from streamlit.navigation.page import StreamlitPage
 
+from introspect.bundled import site
+
 ICONS = {
     "load": ":material/folder_open:",
     "activation_map": ":material/scatter_plot:",
-    "brainbow": ":material/palette:",
-    "constellation": ":material/grain:",
-    "trajectory": ":material/route:",
-    "uncertainty": ":material/help_center:",
-    "reliability": ":material/verified:",
 }
 FIRST = "activation_map"
 """The page a visitor lands on."""
-
-
-@cache
-def site() -> Path:
-    """The folder holding pages/, assets/ and sample_models/.
-
-    A checkout has them beside the package; a wheel carries them inside it, under `_site`.
-    """
-    package = Path(__file__).resolve().parents[1]
-    bundled = package / "_site"
-    return bundled if bundled.is_dir() else package.parent
 
 
 def page_files() -> dict[str, Path]:

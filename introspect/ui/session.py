@@ -1,4 +1,4 @@
-"""What a visitor has chosen, and what all visitors share: the one place pages get their atlas from."""
+"""What a visitor has chosen, and what all visitors share: pages get their atlas from here."""
 
 from __future__ import annotations
 
