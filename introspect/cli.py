@@ -1,0 +1,285 @@
+"""The commands: open the app, look into a model file, build an atlas, locate data, measure."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import introspect
+from introspect.errors import BadInput, Cancelled, IntrospectError
+
+BAD_INPUT, INTERRUPTED = 2, 130
+
+Answer = dict[str, Any]
+
+
+class Parser(argparse.ArgumentParser):
+    """Refuses what it cannot read in one sentence, without the page of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"{self.prog}: {message}; see {self.prog} --help.", file=sys.stderr)
+        raise SystemExit(BAD_INPUT)
+
+
+class Bar:
+    """A line on stderr telling how far the work is; silent where nobody watches a terminal."""
+
+    WIDTH = 30
+
+    def __init__(self) -> None:
+        self.watched = sys.stderr.isatty()
+        self.stage = ""
+
+    def __call__(self, stage: str, done: int, total: int, message: str = "") -> None:
+        if not self.watched:
+            return
+        if stage != self.stage:
+            self.close()
+            self.stage = stage
+        filled = round(self.WIDTH * done / max(total, 1))
+        line = (
+            f"{stage:<22} {'█' * filled}{'·' * (self.WIDTH - filled)} {done:,}/{total:,} {message}"
+        )
+        print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Leaves the finished line where it stands."""
+        if self.watched and self.stage:
+            print(file=sys.stderr)
+        self.stage = ""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and answers its exit status: 0 done, 2 bad input, 130 interrupted."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    options = make_parser().parse_args(given or ["app"])
+    try:
+        answer = options.run(options)
+    except BadInput as problem:
+        print(f"introspect: {problem}", file=sys.stderr)
+        return BAD_INPUT
+    except (KeyboardInterrupt, Cancelled):
+        print("introspect: stopped.", file=sys.stderr)
+        return INTERRUPTED
+    except IntrospectError as problem:
+        print(f"introspect: {problem}", file=sys.stderr)
+        return 1
+    if answer is None:
+        return 0
+    print(json.dumps(answer, allow_nan=False) if options.json else options.tell(answer))
+    return 0 if answer.get("ok", True) else BAD_INPUT
+
+
+def make_parser() -> Parser:
+    """The commands and their options, as `introspect --help` tells them."""
+    parser = Parser(prog="introspect", description=introspect.__doc__.split("\n")[0])
+    parser.add_argument(
+        "--version", action="version", version=f"introspect {introspect.__version__}"
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", parser_class=Parser)
+    _add_app(commands)
+    _add_doctor(commands)
+    _add_build(commands)
+    _add_locate(commands)
+    _add_bench(commands)
+    return parser
+
+
+def _command(
+    commands: Any, run: Callable[[argparse.Namespace], Answer | None], tell: Callable[[Answer], str]
+) -> Parser:
+    name, help = run.__name__, (run.__doc__ or "").split("\n")[0]
+    command = commands.add_parser(
+        name, help=help[0].lower() + help[1:].rstrip("."), description=help
+    )
+    command.set_defaults(run=run, tell=tell, json=False)
+    return command
+
+
+def _add_json(command: Parser) -> None:
+    command.add_argument(
+        "--json", action="store_true", help="print one JSON object as the last line"
+    )
+
+
+def _add_app(commands: Any) -> None:
+    command = _command(commands, app, str)
+    command.add_argument("atlas", nargs="?", metavar="ATLAS", help="atlas to open, by path or name")
+    command.add_argument(
+        "--port", type=int, help="port to listen on (default: 8501 or the next free)"
+    )
+    command.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
+    )
+
+
+def app(options: argparse.Namespace) -> None:
+    """Opens the app in the browser."""
+    import os
+    import runpy
+
+    from introspect.bundled import find_atlas, site
+
+    if options.port is not None and not 0 < options.port < 65536:
+        raise BadInput(f"{options.port} is not a port: choose a number from 1 to 65535.")
+    if options.atlas is not None:
+        os.environ["INTROSPECT_ATLAS"] = str(find_atlas(options.atlas).resolve())
+    port = ["--server.port", str(options.port)] if options.port is not None else []
+    entry = str(site() / "app.py")
+    sys.argv = ["streamlit", "run", entry, "--server.address", options.host, *port]
+    runpy.run_module("streamlit", run_name="__main__")
+
+
+def _add_doctor(commands: Any) -> None:
+    command = _command(commands, doctor, tell_doctor)
+    command.add_argument("model", metavar="MODEL", help="model file, or a bundled name")
+    command.add_argument("--layers", metavar="FILE", help="layer list that goes with the weights")
+    command.add_argument("--data", metavar="DATA", help="labelled data, to try the model on")
+    _add_json(command)
+
+
+def doctor(options: argparse.Namespace) -> Answer:
+    """Says what a model file is, what is in it and what is missing."""
+    from introspect.bundled import find_model
+    from introspect.doctor import examine
+
+    return examine(find_model(options.model), layers=options.layers, data=options.data)
+
+
+def tell_doctor(answer: Answer) -> str:
+    """The finding, as lines for a person."""
+    lines = [f"{answer['format'] or 'unknown format'}: {answer['reason'] or 'can be used'}"]
+    if answer["layers"]:
+        lines.append(
+            f"input {tuple(answer['input_shape'])}, classes {', '.join(answer['classes'])}"
+        )
+        width = max(len(layer["name"]) for layer in answer["layers"])
+        for layer in answer["layers"]:
+            shape = " x ".join(str(side) for side in layer["shape"])
+            units = f"{layer['units']:,} units"
+            lines.append(f"  {layer['name']:<{width}}  {layer['op']:<18} {shape:<16} {units}")
+    for preprocessing, accuracy in (answer["accuracy"] or {}).items():
+        lines.append(f"accuracy with {preprocessing}: {accuracy:.2%}")
+    return "\n".join(lines)
+
+
+def _add_build(commands: Any) -> None:
+    command = _command(commands, build, tell_build)
+    command.add_argument("model", metavar="MODEL", help="model file, or a bundled name")
+    command.add_argument(
+        "data", metavar="DATA", help="labelled data, or mnist, fashion_mnist, cifar10"
+    )
+    command.add_argument("-o", "--out", metavar="OUT.atlas", required=True, help="folder to write")
+    command.add_argument("--layers", metavar="FILE", help="layer list that goes with the weights")
+    command.add_argument("--test", metavar="DATA", help="labelled data to keep for the test split")
+    command.add_argument(
+        "--preprocess",
+        metavar="MEAN/STD",
+        help="what the model expects, a value or one per channel: 0.13/0.31",
+    )
+    command.add_argument(
+        "--link",
+        choices=("auto", "sigmoid", "softmax", "probabilities"),
+        default="auto",
+        help="what turns the model's outputs into probabilities (default: auto)",
+    )
+    command.add_argument("--epochs", type=int, metavar="N", help="passes over the data for the map")
+    command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    command.add_argument("--seed", type=int, default=0, metavar="S")
+    _add_json(command)
+
+
+def build(options: argparse.Namespace) -> Answer:
+    """Builds the atlas of a model and its data."""
+    from introspect.building import build_folder
+
+    if options.epochs is not None and options.epochs < 1:
+        raise BadInput(f"--epochs {options.epochs} is too few: choose 1 or more.")
+    bar = Bar()
+    try:
+        return build_folder(
+            {
+                "model": options.model,
+                "data": options.data,
+                "out": options.out,
+                "layers": options.layers,
+                "test": options.test,
+                "preprocess": options.preprocess,
+                "link": options.link,
+                "epochs": options.epochs,
+                "device": options.device,
+                "seed": options.seed,
+            },
+            bar,
+        )
+    finally:
+        bar.close()
+
+
+def tell_build(answer: Answer) -> str:
+    """The measures of the new map, as lines for a person."""
+    seconds = answer["seconds"]
+    return "\n".join(
+        (
+            f"{answer['n']:,} samples, {answer['p']:,} units, {answer['k']} classes",
+            f"accuracy on the test split      {answer['accuracy']:.2%}",
+            f"same class among 15 neighbours  {answer['label_knn']:.2%}",
+            f"trustworthiness of the map      {answer['trustworthiness']:.4f}",
+            f"seconds: record {seconds['record']:.1f}, map {seconds['map']:.1f}, "
+            f"estimator {seconds['estimator']:.1f}, on {answer['device']}",
+        )
+    )
+
+
+def _add_locate(commands: Any) -> None:
+    command = _command(commands, locate, tell_locate)
+    command.add_argument("atlas", metavar="ATLAS", help="atlas, by path or name")
+    command.add_argument("data", metavar="DATA", help="inputs to place, with or without labels")
+    command.add_argument("-o", "--out", metavar="OUT.parquet", required=True, help="table to write")
+    _add_json(command)
+
+
+def locate(options: argparse.Namespace) -> Answer:
+    """Places new data on an atlas and writes the table of positions."""
+    from introspect.bundled import find_atlas
+    from introspect.locating import write_positions
+
+    bar = Bar()
+    try:
+        return write_positions(
+            find_atlas(options.atlas),
+            options.data,
+            Path(options.out),
+            on_batch=lambda done, total: bar("locating", done, total),
+        )
+    finally:
+        bar.close()
+
+
+def tell_locate(answer: Answer) -> str:
+    """How many samples landed, and how many of them off the map."""
+    return (
+        f"{answer['n']:,} samples placed in {answer['seconds']:.2f} s, "
+        f"{answer['off_map']:,} of them unlike anything recorded: {answer['out']}"
+    )
+
+
+def _add_bench(commands: Any) -> None:
+    command = _command(commands, bench, lambda answer: "")
+    command.add_argument(
+        "name", metavar="NAME", help="record, map, locate or app: a file of benchmarks/"
+    )
+    _add_json(command)
+
+
+def bench(options: argparse.Namespace) -> Answer:
+    """Runs one of the measurements in benchmarks/ and compares it with its goals."""
+    from introspect.benchmark import measure, table
+
+    answer = measure(options.name)
+    print(table(answer), file=sys.stderr)
+    return answer

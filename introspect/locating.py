@@ -1,0 +1,72 @@
+"""Places new data on an atlas and keeps the positions as a table."""
+
+from __future__ import annotations
+
+import io
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from introspect.atlas import Atlas
+from introspect.errors import BadInput, Cancelled
+from introspect.plugin import Progress
+from introspect.samples import as_input, load_samples
+from introspect.store import write_file
+
+BATCH = 1024
+OFF_THE_MAP = 99.0
+"""Percentile of the distance among validation samples from which a sample counts as a stranger."""
+
+
+def write_positions(
+    folder: Path, data: str | Path, out: Path, on_batch: Progress | None = None
+) -> dict[str, Any]:
+    """Locates every sample; the table has its id, label, predicted class, x, y and estimates.
+
+    Args:
+        folder: the atlas.
+        data: a bundled name or a file, as `load_samples` takes it.
+        out: the parquet file to write; it is there whole or not at all.
+        on_batch: told how many samples are placed.
+
+    Raises:
+        BadInput: when atlas or data cannot be read, or the data do not fit the model.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not out.parent.is_dir():
+        raise BadInput(f"There is no folder {str(out.parent)!r} to write {out.name} in.")
+    atlas, samples = Atlas.load(folder), load_samples(data)
+    began = time.perf_counter()
+    found = []
+    for start in range(0, len(samples), BATCH):
+        rows = slice(start, start + BATCH)
+        found.append(atlas.locate(as_input(samples.x[rows], atlas.classifier.input_shape)))
+        done = min(start + BATCH, len(samples))
+        if on_batch is not None and on_batch(done, len(samples)) is False:
+            raise Cancelled("Locating was stopped.")
+    seconds = time.perf_counter() - began
+    z = np.concatenate([positions.z for positions in found])
+    off_map = np.concatenate([positions.off_map for positions in found])
+    columns = {
+        "id": samples.ids,
+        "label": samples.y,
+        "predicted": np.concatenate([positions.predicted for positions in found]),
+        "x": z[:, 0],
+        "y": z[:, 1],
+        "log_error": np.concatenate([positions.log_error for positions in found]),
+        "log_error_map": np.concatenate([positions.log_error_map for positions in found]),
+        "off_map": off_map,
+    }
+    sink = io.BytesIO()
+    pq.write_table(pa.table({name: np.asarray(column) for name, column in columns.items()}), sink)
+    write_file(out, sink.getvalue())
+    return {
+        "n": len(samples),
+        "seconds": round(seconds, 3),
+        "off_map": int((off_map > OFF_THE_MAP).sum()),
+        "out": str(out),
+    }
