@@ -1,0 +1,224 @@
+"""Arrays too big for memory, written shard by shard in the background; a killed writer goes on where it was."""
+
+from __future__ import annotations
+
+import errno
+import os
+import queue
+import shutil
+import threading
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from introspect.errors import BadInput
+
+SHARD_BYTES = 16 << 20
+JOURNAL = "journal.txt"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) if hasattr(errno, "EDQUOT") else (errno.ENOSPC, errno.EFBIG)
+Columns = dict[str, tuple[int, Any]]
+
+
+def _checksum(rows: np.ndarray) -> int:
+    """Sum of the bytes read as 64-bit numbers: 25 GB/s, and a block that never reached the disk differs."""
+    raw = rows.reshape(-1).view(np.uint8)
+    whole = len(raw) // 8 * 8
+    total = int(np.add.reduce(raw[:whole].view(np.uint64), dtype=np.uint64))
+    return (total + int.from_bytes(raw[whole:].tobytes(), "little")) % 2**64
+
+
+class Shards:
+    """Named arrays `n width`, filled row after row: `take` rows, fill them, `put` them back.
+
+    With a folder every array is a `<name>.npy`, and `journal.txt` says which shards are whole, in
+    which settings, with a checksum. A thread writes while the caller computes the next shard.
+    Without a folder the arrays are in memory.
+
+    Args:
+        n: rows in all.
+        batch: a shard is a whole number of batches, so that a resumed run makes the same batches.
+        columns: name to (width, dtype).
+        settings: one line; a journal with another line belongs to something else and is dropped.
+
+    Raises:
+        BadInput: the disk cannot hold the arrays (says how many bytes are needed).
+    """
+
+    def __init__(
+        self, folder: str | Path | None, n: int, batch: int, columns: Columns, settings: str
+    ) -> None:
+        row = sum(width * np.dtype(dtype).itemsize for width, dtype in columns.values())
+        self.n = n
+        self.rows = max(1, SHARD_BYTES // (row * batch)) * batch
+        self.bytes = row * n
+        self.columns = columns
+        self.folder = None if folder is None else Path(folder)
+        self.start = 0
+        """The first row still to be made."""
+        self._whole: dict[str, np.ndarray] = {}
+        self._files: dict[str, tuple[IO[bytes], int]] = {}
+        self._failure: OSError | None = None
+        if self.folder is None:
+            self._whole = {name: np.empty((n, w), dtype) for name, (w, dtype) in columns.items()}
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._journal = self.folder / JOURNAL
+        self._settings = settings
+        self.start = self._resume()
+        self._check_space(row)
+        self._free: queue.Queue[dict[str, np.ndarray]] = queue.Queue()
+        self._full: queue.Queue[tuple[int, dict[str, np.ndarray]] | None] = queue.Queue()
+        for _ in range(2):
+            self._free.put({k: np.empty((self.rows, w), t) for k, (w, t) in columns.items()})
+
+    def __enter__(self) -> Shards:
+        if self.folder is not None and self.start < self.n:
+            self._open_files()
+            self._thread = threading.Thread(target=self._write, name="shards", daemon=True)
+            self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Waits until what was put is on the disk; what was not stays for the next run."""
+        if self._files:
+            self._full.put(None)
+            self._thread.join()
+            for stream, _ in self._files.values():
+                stream.close()
+        if kind is None:
+            self._raise_failure()
+
+    def take(self, start: int) -> dict[str, np.ndarray]:
+        """Room for the shard that begins at this row, one array a name."""
+        stop = min(start + self.rows, self.n)
+        if self.folder is None:
+            return {name: array[start:stop] for name, array in self._whole.items()}
+        block = self._free.get()
+        self._raise_failure()
+        self._lent = block
+        return {name: array[: stop - start] for name, array in block.items()}
+
+    def put(self, start: int) -> None:
+        """The shard taken last is complete."""
+        if self.folder is not None:
+            self._full.put((start, self._lent))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All arrays: the ones in memory, or the files, memory-mapped."""
+        if self.folder is None:
+            return self._whole
+        return {name: map_array(self.folder / f"{name}.npy") for name in self.columns}
+
+    def _resume(self) -> int:
+        """The rows of whole shards: those the journal names whose bytes still add up."""
+        assert self.folder is not None
+        try:
+            lines = self._journal.read_text(encoding="ascii").splitlines(keepends=True)
+            maps = {name: np.load(self.folder / f"{name}.npy", "r") for name in self.columns}
+        except (OSError, ValueError):
+            lines, maps = [], {}
+        same = all(maps[k].shape == (self.n, w) and maps[k].dtype == t for k, (w, t) in self.columns.items()) if maps else False
+        done = 0
+        if same and lines and lines[0] == self._settings + "\n":
+            for line in lines[1:]:
+                stop = min(done + self.rows, self.n)
+                sums = [_checksum(np.ascontiguousarray(m[done:stop])) for m in maps.values()]
+                if line != " ".join(map(str, [stop, *sums])) + "\n":
+                    break
+                done = stop
+        return done
+
+    def _check_space(self, row: int) -> None:
+        assert self.folder is not None
+        needed = row * (self.n - self.start) + (1 << 20)
+        free = shutil.disk_usage(self.folder).free
+        if self.start == 0:
+            free += sum(f.stat().st_blocks * 512 for f in self.folder.glob("*.npy")) if os.name == "posix" else 0
+        if free < needed:
+            raise BadInput(self._no_space(needed, free))
+
+    def _no_space(self, needed: int, free: int) -> str:
+        return (
+            f"The disk is full: the recording needs {needed:,} more bytes in {self.folder} and "
+            f"{free:,} are free; make room and start again, finished parts are kept."
+        )
+
+    def _open_files(self) -> None:
+        assert self.folder is not None
+        fresh = self.start == 0
+        if fresh:
+            self._journal.unlink(missing_ok=True)
+        for name, (width, dtype) in self.columns.items():
+            path = self.folder / f"{name}.npy"
+            if fresh:
+                head = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": (self.n, width)}
+                with path.open("wb") as stream:
+                    np.lib.format.write_array_header_1_0(stream, head)
+                    # Sparse: the full length at once, so that the file can be mapped at any time.
+                    stream.truncate(stream.tell() + self.n * width * np.dtype(dtype).itemsize)
+            offset = path.stat().st_size - self.n * width * np.dtype(dtype).itemsize
+            self._files[name] = (path.open("r+b", buffering=0), offset)
+        if fresh:
+            self._journal.write_text(self._settings + "\n", encoding="ascii")
+        else:
+            lines = self._journal.read_text(encoding="ascii").splitlines(keepends=True)
+            keep = 1 + -(-self.start // self.rows)
+            self._journal.write_text("".join(lines[:keep]), encoding="ascii")
+
+    def _write(self) -> None:
+        with self._journal.open("a", encoding="ascii") as journal:
+            while (item := self._full.get()) is not None:
+                start, block = item
+                try:
+                    if self._failure is None:
+                        self._write_shard(journal, start, block)
+                except OSError as error:
+                    self._failure = error
+                self._free.put(block)
+
+    def _write_shard(self, journal: IO[str], start: int, block: dict[str, np.ndarray]) -> None:
+        stop = min(start + self.rows, self.n)
+        sums = []
+        for name, (stream, offset) in self._files.items():
+            rows = block[name][: stop - start]
+            stream.seek(offset + start * rows.strides[0])
+            left = memoryview(rows.reshape(-1).view(np.uint8))
+            while left:
+                left = left[stream.write(left) :]
+            sums.append(_checksum(rows))
+        for stream, _ in self._files.values():
+            os.fsync(stream.fileno())
+        journal.write(" ".join(map(str, [stop, *sums])) + "\n")
+        journal.flush()
+
+    def _raise_failure(self) -> None:
+        if self._failure is None:
+            return
+        if self._failure.errno in FULL:
+            free = shutil.disk_usage(self.folder or ".").free
+            raise BadInput(self._no_space(self.bytes, free)) from self._failure
+        raise BadInput(
+            f"The recording cannot be written to {self.folder}: {self._failure.strerror}."
+        ) from self._failure
+
+
+def journal_of(folder: str | Path) -> str | None:
+    """The settings of the unfinished shards in a folder, or None."""
+    try:
+        with (Path(folder) / JOURNAL).open(encoding="ascii") as journal:
+            return journal.readline().rstrip("\n")
+    except (OSError, ValueError):
+        return None
+
+
+def map_array(file: Path) -> np.ndarray:
+    """A `.npy` file as a read-only memory map.
+
+    Raises:
+        BadInput: the file is missing, cut short, or not a plain array.
+    """
+    try:
+        return np.load(file, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise BadInput(f"{file.name} is missing or damaged; record again.") from error
