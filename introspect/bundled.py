@@ -6,9 +6,8 @@ from functools import cache
 from pathlib import Path
 
 from introspect.errors import BadInput
-from introspect.store import library_dir
 
-__all__ = ["find_atlas", "find_model", "sample_atlases", "site"]
+__all__ = ["find_model", "sample_atlases", "site"]
 
 
 @cache
@@ -41,22 +40,6 @@ def find_model(source: str | Path) -> Path:
     if weights.is_file() and Path(source).name == str(source):
         return weights
     raise BadInput(f"There is no model {str(source)!r}: give a file{_names(_sample_models())}.")
-
-
-def find_atlas(source: str | Path) -> Path:
-    """The folder an ATLAS argument stands for: a path, a bundled name, or a name on the Load page.
-
-    Raises:
-        BadInput: when there is none of these.
-    """
-    path = Path(source).expanduser()
-    if path.exists():
-        return path
-    own = {folder.stem: folder for folder in library_dir().glob("*.atlas")}
-    known = own | sample_atlases()
-    if str(source) in known:
-        return known[str(source)]
-    raise BadInput(f"There is no atlas {str(source)!r}: give a folder{_names(sorted(known))}.")
 
 
 def _sample_models() -> list[str]:

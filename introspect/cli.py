@@ -122,12 +122,13 @@ def app(options: argparse.Namespace) -> None:
     import os
     import runpy
 
-    from introspect.bundled import find_atlas, site
+    from introspect.bundled import site
+    from introspect.library import find
 
     if options.port is not None and not 0 < options.port < 65536:
         raise BadInput(f"{options.port} is not a port: choose a number from 1 to 65535.")
     if options.atlas is not None:
-        os.environ["INTROSPECT_ATLAS"] = str(find_atlas(options.atlas).resolve())
+        os.environ["INTROSPECT_ATLAS"] = str(find(options.atlas).resolve())
     port = ["--server.port", str(options.port)] if options.port is not None else []
     entry = str(site() / "app.py")
     sys.argv = ["streamlit", "run", entry, "--server.address", options.host, *port]
@@ -245,13 +246,13 @@ def _add_locate(commands: Any) -> None:
 
 def locate(options: argparse.Namespace) -> Answer:
     """Places new data on an atlas and writes the table of positions."""
-    from introspect.bundled import find_atlas
+    from introspect.library import find
     from introspect.locating import write_positions
 
     bar = Bar()
     try:
         return write_positions(
-            find_atlas(options.atlas),
+            find(options.atlas),
             options.data,
             Path(options.out),
             on_batch=lambda done, total: bar("locating", done, total),
