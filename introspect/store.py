@@ -7,6 +7,7 @@ after it has its name, so a reader that opened one keeps it.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import errno
 import hashlib
@@ -16,7 +17,6 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ __all__ = [
     "open_folder",
     "write_file",
     "write_folder",
+    "writing",
 ]
 
 VERSION = re.compile(r"v(\d{6,18})-[0-9a-f]{8}")
@@ -55,7 +56,7 @@ def library_dir() -> Path:
 
 def _own_folder(variable: str, default: Path) -> Path:
     folder = Path(os.environ.get(variable) or default).expanduser()
-    with _writing(folder, advice=f"set {variable} to a folder you may write in"):
+    with writing(folder, advice=f"set {variable} to a folder you may write in"):
         folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -73,7 +74,7 @@ def write_file(path: str | Path, data: bytes, *, durable: bool = True) -> None:
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    with _writing(path):
+    with writing(path):
         try:
             with open(temporary, "xb") as file:
                 file.write(data)
@@ -113,19 +114,26 @@ def write_folder(
     """
     path = Path(path)
     _check_place(path, kind)
-    with _writing(path):
-        path.mkdir(parents=True, exist_ok=True)
-        check_space(path, size)
-        temporary = path / f"{TEMPORARY}{Owner.me()}-{uuid.uuid4().hex[:8]}"
-        temporary.mkdir()
+    temporary = path / f"{TEMPORARY}{Owner.me()}-{uuid.uuid4().hex[:8]}"
+    with writing(path):
         try:
+            # Both at once: another writer's failed first save may remove the empty folder.
+            temporary.mkdir(parents=True)
+            check_space(path, size)
             fill(temporary)
             files = _seal(temporary)
             with lock(path / ".lock"):
                 version = _commit(path, temporary, files, kind)
                 _sweep(path, version, keep)
+        except FileNotFoundError as error:
+            if temporary.exists():
+                raise
+            raise BadInput(f"{path} was moved or deleted while it was written.") from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                # Only an empty folder goes: one that a failed first save has left.
+                path.rmdir()
     return version
 
 
@@ -196,9 +204,9 @@ def check_space(folder: Path, size: int) -> None:
         )
 
 
-@contextmanager
-def _writing(path: Path, advice: str = "choose another folder") -> Iterator[None]:
-    """Says in one sentence why the system would not write."""
+@contextlib.contextmanager
+def writing(path: Path, advice: str = "choose another folder") -> Iterator[None]:
+    """Turns the system's refusal to write into one sentence (`BadInput`) that says what to do."""
     try:
         yield
     except BadInput:
