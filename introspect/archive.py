@@ -6,6 +6,7 @@ when a check fails.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -44,6 +45,15 @@ TAIL, TAIL_64, LOCATOR_64 = 22, 56, 20
 DIRECTORY_LIMIT = 4 * 2**20
 ENCRYPTED = 0x1 | 0x40 | 0x2000
 CHUNK = 2**20
+UNREADABLE = (
+    zipfile.BadZipFile,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    OverflowError,
+    UnicodeDecodeError,
+)
+"""What the standard library raises on the headers of a damaged zip."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +177,12 @@ def unpack(
         raise BadInput(f"There is no file at {zip_path}: check the name.") from error
     except (IsADirectoryError, PermissionError) as error:
         raise BadInput(f"{zip_path} cannot be read: it is no file, or you may not.") from error
-    except (zipfile.BadZipFile, struct.error, EOFError, NotImplementedError) as error:
+    except UNREADABLE as error:
+        raise BadInput(f"{name} is damaged: it is no whole zip file.") from error
+    except OSError as error:
+        # A header that points before the file's beginning.
+        if error.errno != errno.EINVAL:
+            raise
         raise BadInput(f"{name} is damaged: it is no whole zip file.") from error
 
 
@@ -208,12 +223,12 @@ def _check_members(
     for info in infos:
         member = info.filename
         shown = repr(member[:60])
+        if member != "manifest.json" and not (manifest.is_inside(member) and allow(member)):
+            raise BadInput(f"{name} is refused: {shown} is no file an atlas consists of.")
         if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
             raise BadInput(f"{name} is refused: {shown} is a link or a device, not a file.")
         if info.flag_bits & ENCRYPTED:
             raise BadInput(f"{name} is refused: it is encrypted; export it without a password.")
-        if member != "manifest.json" and not (manifest.is_inside(member) and allow(member)):
-            raise BadInput(f"{name} is refused: {shown} is no file an atlas consists of.")
         if member.casefold() in seen:
             raise BadInput(f"{name} is refused: {shown} is in it twice.")
         if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
