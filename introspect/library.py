@@ -26,6 +26,7 @@ SUFFIX = ".atlas"
 KEPT_IN_TRASH = 30 * 86_400.0
 SETTINGS_LIMIT = 16 * 2**20
 TOKEN = re.compile(r"[0-9a-f]{16}")
+Kind = Literal["bundled", "mine", "opened"]
 DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE | re.ASCII)
 
 
@@ -35,7 +36,7 @@ class Entry:
 
     name: str
     path: Path
-    kind: Literal["bundled", "mine"]
+    kind: Kind
     size: int
     """Bytes of its current version."""
     modified: float
@@ -58,8 +59,8 @@ class Deleted:
 def shelf() -> list[Entry]:
     """Every atlas the app can open by name: the bundled ones, then one's own, newest first."""
     _purge()
-    bundled = [_entry(path, "bundled") for path in _bundled()]
-    mine = [_entry(path, "mine") for path in _mine()]
+    bundled = [describe(path, "bundled") for path in _bundled()]
+    mine = [describe(path, "mine") for path in _mine()]
     found = sorted(filter(None, bundled), key=lambda entry: entry.name)
     return found + sorted(filter(None, mine), key=lambda entry: -entry.modified)
 
@@ -242,8 +243,8 @@ def _listed(folder: Path) -> list[Path]:
         return []
 
 
-def _entry(path: Path, kind: Literal["bundled", "mine"]) -> Entry | None:
-    """What the shelf shows; None when another tab has moved it a moment ago."""
+def describe(path: Path, kind: Kind) -> Entry | None:
+    """What the shelf shows of a folder; None when another tab has moved it a moment ago."""
     name, size, summary, problem = path.name.removesuffix(SUFFIX), 0, {}, ""
     try:
         modified = (path / "CURRENT").stat().st_mtime
@@ -263,7 +264,7 @@ def _entry(path: Path, kind: Literal["bundled", "mine"]) -> Entry | None:
 
 
 def _known(path: Path) -> Entry:
-    entry = _entry(path, "mine")
+    entry = describe(path, "mine")
     if entry is None:
         raise BadInput(f"{path.name} was renamed or deleted elsewhere: reload the page.")
     return entry
