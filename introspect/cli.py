@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import introspect
 from introspect.errors import BadInput, Cancelled, IntrospectError
 
 BAD_INPUT, INTERRUPTED = 2, 130
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 Answer = dict[str, Any]
 
@@ -119,7 +121,6 @@ def _add_app(commands: Any) -> None:
 
 def app(options: argparse.Namespace) -> None:
     """Opens the app in the browser."""
-    import os
     import runpy
 
     from introspect.bundled import site
@@ -129,6 +130,12 @@ def app(options: argparse.Namespace) -> None:
         raise BadInput(f"{options.port} is not a port: choose a number from 1 to 65535.")
     if options.atlas is not None:
         os.environ["INTROSPECT_ATLAS"] = str(find(options.atlas).resolve())
+    if options.host not in LOOPBACK and not os.environ.get("INTROSPECT_TOKEN"):
+        print(
+            "introspect: whoever reaches this machine can use the app; set INTROSPECT_TOKEN to a "
+            "secret and share the link with ?token=secret to keep others out.",
+            file=sys.stderr,
+        )
     port = ["--server.port", str(options.port)] if options.port is not None else []
     entry = str(site() / "app.py")
     sys.argv = ["streamlit", "run", entry, "--server.address", options.host, *port]

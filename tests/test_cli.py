@@ -1,0 +1,180 @@
+"""The commands as a person or a script meets them: output, exit status, refusals."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from introspect import benchmark, cli
+from introspect.errors import BadInput, Cancelled
+
+COMMANDS = ["app", "doctor", "build", "locate", "bench"]
+MEASUREMENT = """
+def run():
+    return {
+        "ratios": {"speed": 9.5, "latency": 3.0},
+        "goals": {"speed": {"value": 8, "op": ">="}, "latency": {"value": 2.3, "op": "<="}},
+        "values": {"seconds": 1.25, "rows": 60000},
+    }
+"""
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is watched by a person."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def last_json(text: str) -> dict[str, Any]:
+    return json.loads(text.splitlines()[-1])
+
+
+def test_help_lists_exactly_the_commands_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["--help"])
+    assert end.value.code == 0
+    listed = re.findall(r"^    (\w+) ", capsys.readouterr().out, re.MULTILINE)
+    assert listed == COMMANDS
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main([command, "--help"])
+    assert end.value.code == 0
+    shown = capsys.readouterr().out
+    assert ("--json" in shown) == (command != "app")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["nonsense", "build", "build m d", "bench", "doctor a --link round", "locate a b --seed x"],
+)
+def test_a_wrong_command_line_is_one_sentence_and_status_2(
+    line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(line.split())
+    assert end.value.code == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1 and printed.err.endswith("--help.\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("doctor nothing.safetensors", "There is no model 'nothing.safetensors'"),
+        ("locate nothing.atlas mnist -o out.parquet", "There is no atlas 'nothing.atlas'"),
+        ("app nothing.atlas", "There is no atlas 'nothing.atlas'"),
+        ("app --port 99999", "99999 is not a port"),
+        ("bench nothing", "There is no measurement 'nothing'"),
+        ("build m.safetensors d -o o.atlas --epochs 0", "--epochs 0 is too few"),
+    ],
+)
+def test_bad_input_is_one_sentence_on_stderr_and_status_2(
+    line: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(line.split()) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(f"introspect: {sentence}") and printed.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(KeyboardInterrupt(), 130), (Cancelled("Stopped."), 130), (BadInput("No."), 2)],
+)
+def test_exit_status_tells_how_the_command_ended(
+    error: BaseException, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(name: str) -> None:
+        raise error
+
+    monkeypatch.setattr(benchmark, "measure", end)
+    assert cli.main(["bench", "map"]) == status
+
+
+def test_no_arguments_open_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+    monkeypatch.setattr("runpy.run_module", lambda name, run_name: started.append(sys.argv))
+    monkeypatch.setattr(sys, "argv", ["introspect"])
+    assert cli.main() == 0
+    command, verb, entry, *rest = started[0]
+    assert (command, verb, Path(entry).name) == ("streamlit", "run", "app.py")
+    assert rest == ["--server.address", "127.0.0.1"]
+
+
+def test_app_hands_over_atlas_host_and_port(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started = []
+    monkeypatch.setattr("runpy.run_module", lambda name, run_name: started.append(sys.argv[3:]))
+    monkeypatch.setattr(sys, "argv", ["introspect"])
+    monkeypatch.setenv("INTROSPECT_ATLAS", "")
+    monkeypatch.delenv("INTROSPECT_TOKEN", raising=False)
+    assert cli.main(["app", str(tmp_path), "--port", "8600", "--host", "0.0.0.0"]) == 0
+    assert started == [["--server.address", "0.0.0.0", "--server.port", "8600"]]
+    assert cli.os.environ["INTROSPECT_ATLAS"] == str(tmp_path.resolve())
+    assert "INTROSPECT_TOKEN" in capsys.readouterr().err
+
+
+@pytest.fixture
+def measurements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout with one measurement, `toy`."""
+    folder = tmp_path / "benchmarks"
+    folder.mkdir()
+    (folder / "toy.py").write_text(MEASUREMENT)
+    monkeypatch.setattr(benchmark, "site", lambda: tmp_path)
+    return folder
+
+
+def test_bench_prints_ratios_goals_values_and_machine(
+    measurements: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["bench", "toy", "--json"]) == 0
+    printed = capsys.readouterr()
+    answer = last_json(printed.out)
+    assert list(answer) == ["name", "ratios", "goals", "values", "machine"]
+    assert answer["ratios"].keys() == answer["goals"].keys()
+    assert answer["machine"]["torch"].startswith("2.")
+    speed, latency = printed.err.splitlines()[1:3]
+    assert speed.split() == ["speed", "9.5", ">=", "8", "met"]
+    assert latency.split() == ["latency", "3", "<=", "2.3", "missed"]
+
+
+def test_bench_refuses_a_ratio_without_a_goal(measurements: Path) -> None:
+    (measurements / "toy.py").write_text(MEASUREMENT.replace('"latency": 3.0', '"memory": 3.0'))
+    with pytest.raises(ValueError, match="toy: ratios .* and goals .* differ"):
+        benchmark.measure("toy")
+
+
+def test_bench_without_a_checkout_says_where_the_measurements_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(benchmark, "site", lambda: tmp_path)
+    assert cli.main(["bench", "map"]) == 2
+    assert "checkout of the repository" in capsys.readouterr().err
+
+
+def test_progress_is_drawn_for_a_person_and_silent_for_a_script(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal, script = Terminal(), io.StringIO()
+    for stream in (terminal, script):
+        monkeypatch.setattr(sys, "stderr", stream)
+        bar = cli.Bar()
+        bar("record", 15, 30)
+        bar("map", 30, 30)
+        bar.close()
+    assert script.getvalue() == ""
+    lines = terminal.getvalue().split("\n")
+    assert "record" in lines[0] and lines[0].count("█") == cli.Bar.WIDTH // 2
+    assert "map" in lines[1] and lines[1].count("█") == cli.Bar.WIDTH and lines[2] == ""
