@@ -1,4 +1,4 @@
-"""What arrays does a data file hold? npz, npy, idx and safetensors, read without running anything."""
+"""What arrays does a data file hold? npz, npy and idx, read without running anything."""
 
 from __future__ import annotations
 
@@ -20,13 +20,16 @@ MAX_BYTES = 16 << 30
 
 _FREE_BYTES = 64 << 20
 _MAX_RATIO = 300
-_FIELDS = {
+# RuntimeError is what zipfile raises for a member behind a password
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, RuntimeError)
+FIELDS = {
     "x": ("x", "x_train", "images", "data", "arr_0"),
     "y": ("y", "y_train", "labels", "label", "target", "arr_1"),
     "split": ("split",),
     "classes": ("classes", "class_names"),
     "ids": ("ids", "id"),
 }
+"""The names under which a file may keep each array, best first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +45,7 @@ class Columns:
 
 
 def read_columns(path: Path) -> Columns:
-    """Arrays of one .npz, .npy, .safetensors or idx(.gz) file, told apart by their first bytes.
+    """Arrays of one .npz, .npy or idx(.gz) file, told apart by their first bytes.
 
     Raises:
         BadInput: the file is missing, empty, truncated, a bomb, or holds Python objects.
@@ -52,8 +55,6 @@ def read_columns(path: Path) -> Columns:
         return read_npz(path)
     if head.startswith(b"\x93NUMPY"):
         return read_npy_pair(path)
-    if path.suffix == ".safetensors":
-        return read_safetensors(path)
     if head.startswith(b"\x1f\x8b") or head.startswith(b"\x00\x00"):
         return read_idx_pair(path)
     raise BadInput(
@@ -99,12 +100,12 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
 
 
 def read_npz(path: Path) -> Columns:
-    """Arrays `x`, `y` and optionally `split`, `classes`, `ids` of an .npz; stored members are mapped."""
+    """Arrays `x`, `y`, `split`, `classes`, `ids` of an .npz; stored ones are memory-mapped."""
     with _open_zip(path) as archive:
         members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
         check_sizes(path.name, path.stat().st_size, sum(i.file_size for i in members.values()))
         found: dict[str, np.ndarray] = {}
-        for field, names in _FIELDS.items():
+        for field, names in FIELDS.items():
             key = next((name for name in names if name in members), None)
             if key is not None:
                 found[field] = _read_member(path, archive, members[key])
@@ -141,8 +142,7 @@ def _read_member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) ->
             order = "F" if fortran else "C"
             body = file.read(info.file_size - start)
             return np.frombuffer(body, dtype).reshape(shape, order=order)
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, RuntimeError,
-            NotImplementedError) as error:
+    except _DAMAGE as error:
         raise BadInput(f"{where} is damaged or cut short: save or upload it again.") from error
 
 
@@ -233,20 +233,3 @@ def read_idx_pair(path: Path) -> Columns:
     name = path.name.replace("images", "labels").replace("idx3", "idx1")
     beside = path.with_name(name)
     return Columns(x, read_idx(beside) if name != path.name and beside.exists() else None)
-
-
-def read_safetensors(path: Path) -> Columns:
-    """Tensors `x`, `y` (and `split`, `ids`) of a .safetensors file."""
-    from introspect.formats.safetensors import read
-
-    tensors = {name: tensor.numpy() for name, tensor in read(path).items()}
-    found = {
-        field: next((tensors[name] for name in names if name in tensors), None)
-        for field, names in _FIELDS.items()
-    }
-    if found["x"] is None:
-        raise BadInput(
-            f"{path.name} holds no tensor named x: is it a model's weights? "
-            "A data file needs the tensors x and y."
-        )
-    return Columns(found["x"], found["y"], found["split"], None, found["ids"])

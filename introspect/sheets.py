@@ -122,7 +122,7 @@ def read_sheets(folder: Path) -> UInt8[np.ndarray, "n c h w"]:
 
 
 def read_about(folder: Path) -> dict[str, Any]:
-    """Thumbs.json, checked: a stranger's file cannot make us open other files or fill the memory."""
+    """Thumbs.json, checked: a stranger's cannot make us open other files or fill the memory."""
     try:
         about = json.loads((folder / "thumbs.json").read_text(encoding="utf-8"))
         numbers = {key: about[key] for key in _KEYS}
