@@ -2,8 +2,21 @@
 
 import streamlit as st
 
-from introspect.ui import shelf
+from introspect.ui import card, opening, progress, session, workbench
 
+session.choice()
 st.title("Load")
-for book in shelf.books().values():
-    st.page_link("pages/1_activation_map.py", label=book.title, query_params={"atlas": book.name})
+st.caption(
+    "An atlas is a model's activation map with all that belongs to it. Choose one to explore, "
+    "open one from a file, or build one from your own model and data."
+)
+progress.draw()
+shelf, file, build = st.tabs(
+    ["Choose", "Open from a file", "Build from a model"], key="tab", bind="query-params"
+)
+with shelf:
+    card.draw_all()
+with file:
+    opening.draw()
+with build:
+    workbench.draw()

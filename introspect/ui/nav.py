@@ -49,3 +49,9 @@ def _to_root(request: Request) -> RedirectResponse:
 
 FIRST_ROUTE = Route(f"/{FIRST}", _to_root)
 """Streamlit serves its default page at `/` only; a link by the page's own name must work too."""
+
+
+def open_page(name: str) -> None:
+    """Leaves this page for another one of the menu, keeping the chosen atlas in the URL."""
+    atlas = st.query_params.get("atlas")
+    st.switch_page(page_files()[name], query_params={"atlas": atlas} if atlas else None)

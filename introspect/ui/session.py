@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from introspect.errors import BadInput
-from introspect.ui import shelf
+from introspect.library import Entry
+from introspect.ui import nav, shelf
+from introspect.ui.wording import plain
 
 if TYPE_CHECKING:
     from introspect.atlas import Atlas
@@ -19,16 +21,14 @@ CHOICE = "chosen_atlas"
 WIDGET = "atlas_chooser"
 
 
-def atlas() -> Atlas:
-    """Draws the atlas chooser in the sidebar and answers the chosen one; every page calls it first.
+def choice() -> Entry | None:
+    """Draws the atlas chooser in the sidebar and answers the chosen one, None on an empty shelf.
 
-    The choice lives in the URL (`?atlas=name`), so a link opens what its sender saw. Where there is
-    nothing to open, or the chosen one cannot be read, the page says so and stops here.
+    The choice lives in the URL (`?atlas=name`), so a link opens what its sender saw.
     """
     books = shelf.books()
     if not books:
-        st.info("There is no atlas yet. Build one from your own model on the Load page.")
-        st.stop()
+        return None
     name = _choice(books)
     st.session_state[WIDGET] = name
     with st.sidebar:
@@ -36,14 +36,27 @@ def atlas() -> Atlas:
             "Atlas",
             list(books),
             key=WIDGET,
-            format_func=lambda key: books[key].title,
             on_change=_remember,
             help="Which model's activation map to look at. The Load page adds your own.",
         )
+    return books[name]
+
+
+def atlas() -> Atlas:
+    """The chosen atlas, after drawing the chooser; every page that shows one calls it first.
+
+    Where there is nothing to open, or it cannot be read, the page says so and stops here.
+    """
+    entry = choice()
+    if entry is None:
+        st.info("There is no atlas yet: open one or build your own on the Load page.")
+        if st.button("Go to the Load page", type="primary"):
+            nav.open_page("load")
+        st.stop()
     try:
-        return load(books[name].path, books[name].version)
+        return load(entry.path, entry.modified)
     except BadInput as problem:
-        st.error(str(problem))
+        st.error(plain(problem))
         st.stop()
 
 
@@ -53,13 +66,12 @@ def choose(name: str) -> None:
     st.query_params["atlas"] = name
 
 
-def _choice(books: dict[str, shelf.Book]) -> str:
+def _choice(books: dict[str, Entry]) -> str:
     asked = st.query_params.get("atlas")
     if asked is not None and asked not in books:
         st.warning("The atlas named in the link is not on this machine; here is another one.")
-    name = next(
-        (name for name in (asked, st.session_state.get(CHOICE)) if name in books), next(iter(books))
-    )
+    wanted = (asked, st.session_state.get(CHOICE), next(iter(books)))
+    name = next(name for name in wanted if name in books)
     if asked != name:
         st.query_params["atlas"] = name
     st.session_state[CHOICE] = name
@@ -70,15 +82,15 @@ def _remember() -> None:
     choose(st.session_state[WIDGET])
 
 
-def load(path: Path, version: str) -> Atlas:
-    """The atlas in the folder, shared read-only by all visitors; `version` is part of the key."""
-    found = _load(str(path), version)
+def load(path: Path, modified: float) -> Atlas:
+    """The atlas in a folder, shared read-only by all visitors; a newer version is read anew."""
+    found = _load(str(path), modified)
     _settle()
     return found
 
 
 @st.cache_resource(max_entries=4, show_spinner="Opening the atlas …")
-def _load(path: str, version: str) -> Atlas:
+def _load(path: str, modified: float) -> Atlas:
     from introspect.atlas import Atlas
 
     return Atlas.load(Path(path))

@@ -1,33 +1,90 @@
-"""The atlases a visitor can open: the bundled ones and those kept in the library folder."""
+"""The atlases a visitor can open: bundled ones, one's own, and folders opened from elsewhere."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import os
 from pathlib import Path
 
-from introspect.store import library_dir
-from introspect.ui.nav import site
+import streamlit as st
+
+from introspect import library
+from introspect.library import Entry
+from introspect.store import library_dir, open_folder, write_file
+
+MOST_OPENED = 20
 
 
-@dataclass(frozen=True)
-class Book:
-    """One atlas on the shelf, before it is opened."""
+@st.cache_resource(ttl=2, show_spinner=False)
+def books() -> dict[str, Entry]:
+    """Every atlas by the name that stands in the URL; the one given at start comes first.
 
-    name: str
-    title: str
-    path: Path
-    version: str
-    bundled: bool
+    Looked up at most every two seconds; `changed` makes the next look a fresh one.
+    """
+    found = {entry.name: entry for entry in library.shelf()}
+    for path in _opened():
+        if entry := library.describe(path, "opened"):
+            found[_name(path, found)] = entry
+    first = _given()
+    order = sorted(found.items(), key=lambda item: (item[1].path != first, item[1].problem != ""))
+    return dict(order)
 
 
-def books() -> dict[str, Book]:
-    """Every atlas that can be opened, by the name that stands in the URL; bundled ones first."""
-    found: dict[str, Book] = {}
-    for bundled, folder in ((True, site() / "sample_models"), (False, library_dir())):
-        pattern = "*/*.atlas" if bundled else "*.atlas"
-        for path in sorted(folder.glob(pattern)):
-            current = path / "CURRENT"
-            if current.is_file():
-                name = path.stem if path.stem not in found else f"my-{path.stem}"
-                found[name] = Book(name, path.stem, path, current.read_text().strip(), bundled)
-    return found
+def changed() -> None:
+    """Says that an atlas came, went or got another name."""
+    books.clear()
+
+
+def open_path(text: str) -> str:
+    """Puts an atlas folder that lies elsewhere on the shelf, and answers its name there.
+
+    Raises:
+        BadInput: it is no whole atlas folder.
+    """
+    path = Path(text.strip().strip("'\"")).expanduser().resolve()
+    open_folder(path)
+    if path.parent != library_dir().resolve():
+        _remember([path, *(other for other in _opened() if other != path)])
+    changed()
+    return next(name for name, entry in books().items() if entry.path.resolve() == path)
+
+
+def forget(entry: Entry) -> None:
+    """Takes a folder opened from elsewhere off the shelf; its files stay."""
+    _remember([path for path in _opened() if path != entry.path])
+    changed()
+
+
+def _name(path: Path, taken: dict[str, Entry]) -> str:
+    stem = path.name.removesuffix(library.SUFFIX)
+    name, number = stem, 1
+    while name in taken:
+        number += 1
+        name = f"{stem} {number}"
+    return name
+
+
+def _opened() -> list[Path]:
+    """Folders outside the library, the one given on the command line first."""
+    try:
+        listed = json.loads((library_dir() / "opened.json").read_bytes())
+    except (OSError, ValueError):
+        listed = []
+    paths = [Path(text) for text in listed if isinstance(text, str)]
+    given = _given()
+    own = {entry.path.resolve() for entry in library.shelf()}
+    return [
+        path
+        for path in dict.fromkeys([given, *paths] if given else paths)
+        if path.resolve() not in own
+    ]
+
+
+def _given() -> Path | None:
+    named = os.environ.get("INTROSPECT_ATLAS")
+    return Path(named) if named else None
+
+
+def _remember(paths: list[Path]) -> None:
+    text = json.dumps([str(path) for path in paths[:MOST_OPENED]])
+    write_file(library_dir() / "opened.json", text.encode())

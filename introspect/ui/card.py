@@ -1,0 +1,199 @@
+"""One card per atlas: what it is, a glance at its map, and what can be done with it."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import streamlit as st
+
+from introspect import archive, library
+from introspect.errors import BadInput
+from introspect.library import Entry
+from introspect.store import open_folder
+from introspect.ui import nav, preview, session, shelf
+from introspect.ui.wording import date, plain, size
+
+NOTICE = "deleted_atlas"
+ORIGIN = {
+    "bundled": "comes with Introspect",
+    "mine": "yours",
+    "opened": "opened from a folder",
+}
+
+
+def draw_all() -> None:
+    """Draws every atlas on the shelf, and what was deleted lately."""
+    _draw_notice()
+    books = shelf.books()
+    if not books:
+        st.info(
+            "There is no atlas yet. Open one from a file, or build one from your own model: "
+            "the tabs above lead there.",
+            icon=":material/info:",
+        )
+    with st.grid(min_column_width=260):
+        for name, entry in books.items():
+            with st.container(border=True, key=f"card-{entry.kind}-{name}"):
+                _draw(name, entry)
+    _draw_trash()
+
+
+def _draw(name: str, entry: Entry) -> None:
+    if entry.problem:
+        st.subheader(plain(name), anchor=False)
+        st.error(plain(entry.problem))
+    else:
+        st.image(_picture(entry.path, entry.modified), width="stretch", alt=f"The map of {name}")
+        st.subheader(plain(name), anchor=False)
+        st.caption(_facts(entry))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button(
+            "Open the map",
+            key=f"choose-{name}",
+            type="primary",
+            disabled=bool(entry.problem),
+            width="stretch",
+        ):
+            session.choose(name)
+            nav.open_page("activation_map")
+        with st.popover("", icon=":material/more_horiz:", help=f"More about {plain(name)}"):
+            _draw_more(name, entry)
+
+
+def _draw_more(name: str, entry: Entry) -> None:
+    if not entry.problem:
+        st.download_button(
+            "Download as a file",
+            data=lambda: _packed(entry),
+            file_name=f"{name}.atlas.zip",
+            mime="application/zip",
+            icon=":material/download:",
+            key=f"download-{name}",
+            on_click="ignore",
+            help="One zip file that can be opened here or on another machine.",
+            width="stretch",
+        )
+    if entry.kind == "mine":
+        st.text_input(
+            "Name",
+            value=name,
+            key=f"rename-{name}",
+            max_chars=80,
+            on_change=_rename,
+            args=(entry, f"rename-{name}"),
+            help="Type another name and press Enter.",
+        )
+        if problem := st.session_state.pop(f"problem-{name}", ""):
+            st.error(plain(problem))
+        st.button(
+            "Delete",
+            icon=":material/delete:",
+            key=f"delete-{name}",
+            on_click=_delete,
+            args=(entry,),
+            help="It can be brought back for 30 days.",
+            width="stretch",
+        )
+    elif entry.kind == "opened":
+        st.button(
+            "Take off this list",
+            icon=":material/playlist_remove:",
+            key=f"forget-{name}",
+            on_click=shelf.forget,
+            args=(entry,),
+            help=f"The files stay where they are, in {plain(str(entry.path))}.",
+            width="stretch",
+        )
+    else:
+        st.caption("This one comes with Introspect and stays as it is.")
+
+
+def _facts(entry: Entry) -> str:
+    told = facts(entry.summary)
+    return "  \n".join(
+        (
+            " · ".join(plain(fact) for fact in told) if told else "no description",
+            f"{ORIGIN[entry.kind]} · {size(entry.size)} · {date(entry.modified)}",
+        )
+    )
+
+
+def facts(summary: dict) -> list[str]:
+    """What an atlas's settings say about it, as far as they do: points, units, accuracy."""
+    told = []
+    for key, words in (("n", "{:,} points"), ("p", "{:,} units"), ("k", "{} classes")):
+        if isinstance(summary.get(key), int):
+            told.append(words.format(summary[key]))
+    if isinstance(summary.get("accuracy"), float):
+        told.append(f"{summary['accuracy']:.2%} right")
+    return told
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _picture(path: Path, modified: float) -> bytes:
+    return preview.draw(open_folder(path) / "points.parquet")
+
+
+def _packed(entry: Entry) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        return archive.pack(entry.path, Path(folder) / "packed.zip").read_bytes()
+
+
+def _rename(entry: Entry, key: str) -> None:
+    try:
+        renamed = library.rename(entry, st.session_state[key])
+    except BadInput as problem:
+        st.session_state[f"problem-{entry.name}"] = str(problem)
+        return
+    shelf.changed()
+    if st.query_params.get("atlas") == entry.name:
+        session.choose(renamed.name)
+
+
+def _delete(entry: Entry) -> None:
+    try:
+        token = library.delete(entry)
+    except BadInput as problem:
+        st.session_state[f"problem-{entry.name}"] = str(problem)
+        return
+    st.session_state[NOTICE] = (token, entry.name)
+    if st.query_params.get("atlas") == entry.name:
+        del st.query_params["atlas"]
+    shelf.changed()
+
+
+def _restore(token: str) -> None:
+    try:
+        entry = library.restore(token)
+    except BadInput as problem:
+        st.session_state[NOTICE] = (None, str(problem))
+    else:
+        st.session_state[NOTICE] = (None, f"{entry.name} is back.")
+    shelf.changed()
+
+
+def _draw_notice() -> None:
+    token, text = st.session_state.pop(NOTICE, (None, ""))
+    if token is not None:
+        # Stays until something else happens to it: an undo must not be missed.
+        st.session_state[NOTICE] = (token, text)
+        with st.container(horizontal=True, vertical_alignment="center", border=True, key="undo"):
+            st.markdown(f":material/delete: **{plain(text)}** was deleted.")
+            st.button("Undo", icon=":material/undo:", on_click=_restore, args=(token,))
+    elif text:
+        st.info(plain(text), icon=":material/info:")
+
+
+def _draw_trash() -> None:
+    if deleted := library.trash():
+        with st.expander(f"Deleted in the last 30 days ({len(deleted)})"):
+            for gone in deleted:
+                with st.container(horizontal=True, vertical_alignment="center"):
+                    st.markdown(f"{plain(gone.name)}, deleted on {date(gone.when)}")
+                    st.button(
+                        "Restore",
+                        key=f"restore-{gone.token}",
+                        on_click=_restore,
+                        args=(gone.token,),
+                    )

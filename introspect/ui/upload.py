@@ -1,0 +1,144 @@
+"""Files a visitor hands in: size caps, what kinds are welcome, and where they wait for the work.
+
+Nothing is parsed here: a file is written to the cache as it came, under the hash of its content.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from introspect.errors import BadInput
+from introspect.store import cache_dir, write_file
+
+WEIGHTS_MB, LAYERS_MB, DATA_MB, ATLAS_MB = 1024, 1, 1024, 1024
+"""Largest upload of each kind, in megabytes; the browser refuses more, and so does the server."""
+
+KEPT = 31 * 86_400.0
+"""Uploads outlive the jobs that may be resumed with them, which are forgotten after 30 days."""
+
+LATER = {
+    ".pt2": "a torch.export archive",
+    ".onnx": "an ONNX model",
+    ".pt": "a PyTorch checkpoint",
+    ".pth": "a PyTorch checkpoint",
+    ".ckpt": "a training checkpoint",
+    ".bin": "a PyTorch checkpoint",
+    ".pkl": "a Python pickle",
+    ".h5": "a Keras model",
+    ".keras": "a Keras model",
+}
+RECIPE = "safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"
+
+
+class Upload(Protocol):
+    """A file from the browser, as Streamlit hands it over."""
+
+    name: str
+    size: int
+
+    def getbuffer(self) -> memoryview: ...
+
+
+def check_weights(name: str) -> None:
+    """Refuses a model file of a kind that cannot be read yet, saying which can.
+
+    Raises:
+        BadInput: its name does not end in .safetensors.
+    """
+    ending = Path(name).suffix.lower()
+    if ending == ".safetensors":
+        return
+    kind = LATER.get(ending)
+    what = f"{name} is {kind}, which cannot be read yet" if kind else f"{name} holds no weights"
+    raise BadInput(
+        f"{what}: weights are read from .safetensors, with a layer list beside them; "
+        f"save them with {RECIPE}."
+    )
+
+
+def check_layers(name: str) -> None:
+    """Refuses a file that cannot be a layer list.
+
+    Raises:
+        BadInput: it is neither YAML nor JSON by its name.
+    """
+    if Path(name).suffix.lower() not in (".yaml", ".yml", ".json"):
+        raise BadInput(f"{name} is no layer list: give a .yaml or .json file.")
+
+
+def keep(files: Sequence[Upload], limit_mb: int) -> Path:
+    """Writes files of one upload into a folder of their own and answers the first or larger one.
+
+    The same files twice are kept once. Of a pair (inputs and labels as .npy or idx files) the
+    labels get the name the reader looks for beside the inputs.
+
+    Raises:
+        BadInput: a file is empty or too large, there are too many, or the disk is full.
+    """
+    if len(files) > 2:
+        raise BadInput("Give one file, or a pair of inputs and labels.")
+    for file in files:
+        if file.size == 0:
+            raise BadInput(f"{file.name} is empty (0 bytes): save or upload it again.")
+        if file.size > limit_mb * 2**20:
+            raise BadInput(f"{file.name} is larger than the {limit_mb} MB allowed here.")
+    _forget_old()
+    files = sorted(files, key=lambda file: -file.size)
+    names = _pair(*files) if len(files) == 2 else [_tamed(files[0].name)]
+    digest = hashlib.sha256()
+    for name, file in zip(names, files, strict=True):
+        digest.update(f"{name}:{file.size}:".encode())
+        digest.update(file.getbuffer())
+    folder = _folder() / digest.hexdigest()[:32]
+    folder.mkdir(exist_ok=True)
+    for name, file in zip(names, files, strict=True):
+        if not (folder / name).is_file() or (folder / name).stat().st_size != file.size:
+            write_file(folder / name, bytes(file.getbuffer()))
+    os.utime(folder)
+    return (folder / names[0]).resolve()
+
+
+def reader(file: Upload) -> BinaryIO:
+    """The upload as a stream, without a second copy in memory."""
+    import io
+
+    return io.BytesIO(file.getbuffer())
+
+
+def _pair(inputs: Upload, labels: Upload) -> list[str]:
+    endings = {Path(inputs.name).suffix.lower(), Path(labels.name).suffix.lower()}
+    if endings == {".npy"}:
+        return ["x.npy", "y.npy"]
+    if endings <= {".gz", "", ".idx", ".idx1-ubyte", ".idx3-ubyte"}:
+        gz = ".gz" if ".gz" in endings else ""
+        return [f"images-idx3-ubyte{gz}", f"labels-idx1-ubyte{gz}"]
+    raise BadInput(
+        f"{inputs.name} and {labels.name} are no pair: two files are inputs and labels, "
+        "both .npy or both idx.gz."
+    )
+
+
+def _tamed(name: str) -> str:
+    kept = re.sub(r"[^A-Za-z0-9._-]+", "_", Path(name.replace("\\", "/")).name).lstrip(".")
+    return kept[-80:] or "file"
+
+
+def _folder() -> Path:
+    folder = cache_dir() / "uploads"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _forget_old() -> None:
+    for folder in _folder().iterdir():
+        with contextlib.suppress(OSError):
+            if time.time() - folder.stat().st_mtime > KEPT:
+                shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,205 @@
+"""The form that builds an atlas: a model, its data, a look at both, a few settings, start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from introspect import jobs, library
+from introspect.datasets import DATASETS
+from introspect.errors import BadInput
+from introspect.ui import checkup, upload
+from introspect.ui.wording import plain
+
+BUILD = "introspect.building:build"
+EXAMPLE = """\
+introspect: layers/1
+input_shape: [1, 28, 28]
+classes: ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]
+link: softmax          # sigmoid, softmax, probabilities or auto
+layers:
+  - Flatten
+  - Linear: [784, 200]
+  - ReLU
+  - Linear: [200, 10]
+"""
+PRESETS = {
+    "standard": "Standard: a faithful map in a minute or two",
+    "fast": "Fast: a first look",
+    "paper": "Paper: the published training schedule, slow",
+}
+DEVICES = {"auto": "the fastest there is", "cpu": "processor", "cuda": "NVIDIA GPU"}
+OWN, KNOWN = "My own files", "A known data set"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be built, as far as it is given: absolute paths, or a data set's name."""
+
+    weights: str
+    layers: str
+    data: str
+    title: str
+
+
+def draw() -> None:
+    """Draws the form; every problem is said in place and nothing typed or given is lost."""
+    left, right = st.columns(2, gap="large")
+    with left:
+        weights, layers = _model()
+    with right:
+        data = _data()
+    if weights is None or layers is None or data is None:
+        st.caption("Give the model, its layer list and data, then check them and start.")
+        return
+    order = Order(str(weights), str(layers), str(data), weights.stem)
+    st.divider()
+    chosen = checkup.draw(order.weights, order.layers, order.data)
+    st.divider()
+    _settings(order, chosen)
+
+
+def _model() -> tuple[Path | None, Path | None]:
+    st.subheader("Model", anchor=False)
+    weights = st.file_uploader(
+        "Weights",
+        key="build_weights",
+        max_upload_size=upload.WEIGHTS_MB,
+        help=f"The trained numbers, as a .safetensors file: {upload.RECIPE}",
+    )
+    layers = st.file_uploader(
+        "Layer list",
+        key="build_layers",
+        max_upload_size=upload.LAYERS_MB,
+        help="A short text (.yaml or .json) naming the layers the weights belong to.",
+    )
+    with st.expander("What is a layer list?"):
+        st.write(
+            "The network written down layer by layer, in the order of torch.nn.Sequential, with "
+            "the shape of one input and the names of the classes:"
+        )
+        st.code(EXAMPLE, language="yaml")
+        st.download_button(
+            "Take this as a start",
+            EXAMPLE,
+            file_name="layers.yaml",
+            mime="text/yaml",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+    return (
+        _kept([weights] if weights else [], upload.check_weights, upload.WEIGHTS_MB),
+        _kept([layers] if layers else [], upload.check_layers, upload.LAYERS_MB),
+    )
+
+
+def _data() -> Path | str | None:
+    st.subheader("Data", anchor=False)
+    source = st.radio(
+        "Where the samples come from", (OWN, KNOWN), key="build_source", horizontal=True
+    )
+    if source == KNOWN:
+        return st.selectbox(
+            "Data set",
+            list(DATASETS),
+            key="build_known",
+            help="Read from this machine where it is; otherwise fetched once and checked.",
+        )
+    files = st.file_uploader(
+        "Samples with labels",
+        key="build_data",
+        accept_multiple_files=True,
+        max_upload_size=upload.DATA_MB,
+        help=(
+            ".npz with arrays x and y; or two files, inputs and labels, as .npy or idx.gz; "
+            "or a .zip of pictures with one folder for each class."
+        ),
+    )
+    return _kept(files, lambda name: None, upload.DATA_MB)
+
+
+def _kept(files: list, check: Any, limit_mb: int) -> Path | None:
+    if not files:
+        return None
+    key = ("kept", *(file.file_id for file in files))
+    try:
+        if key not in st.session_state:
+            for file in files:
+                check(file.name)
+            st.session_state[key] = upload.keep(files, limit_mb)
+        return st.session_state[key]
+    except BadInput as problem:
+        st.error(plain(problem))
+        return None
+
+
+def _settings(order: Order, chosen: list[str] | None) -> None:
+    st.subheader("Settings", anchor=False)
+    if "build_name" not in st.session_state:
+        st.session_state.build_name = library.free_name(order.title)
+    first, second = st.columns(2, gap="large")
+    name = first.text_input(
+        "Name of the atlas", key="build_name", max_chars=80, help="How it is called on this page."
+    )
+    preset = second.selectbox(
+        "Care taken",
+        list(PRESETS),
+        key="build_preset",
+        format_func=PRESETS.get,
+        help="How long the map is trained. The standard preset is the one the figures hold for.",
+    )
+    with st.expander("More settings"):
+        first, second, third = st.columns(3)
+        epochs = first.number_input(
+            "Passes over the data",
+            min_value=1,
+            max_value=1000,
+            value=None,
+            placeholder="as the preset says",
+            key="build_epochs",
+            help="More passes take longer and can make the map more faithful.",
+        )
+        seed = second.number_input(
+            "Seed",
+            min_value=0,
+            max_value=2**31 - 1,
+            key="build_seed",
+            help="Where the random numbers start: the same seed gives the same map again.",
+        )
+        device = third.selectbox(
+            "Compute on", list(DEVICES), key="build_device", format_func=DEVICES.get
+        )
+    if st.button("Build the atlas", icon=":material/play_arrow:", type="primary"):
+        try:
+            _start(order, name, chosen, preset=preset, epochs=epochs, seed=seed, device=device)
+        except BadInput as problem:
+            st.error(plain(problem))
+        else:
+            st.rerun()
+
+
+def _start(order: Order, name: str, chosen: list[str] | None, **settings: Any) -> None:
+    if chosen is not None and not chosen:
+        raise BadInput("No layer is chosen: tick at least one in the list of layers.")
+    out = library.place(name)
+    building = {job.arguments.get("out") for job in jobs.all() if job.state().live}
+    if str(out) in building:
+        raise BadInput(f"An atlas called {name!r} is being built just now: choose another name.")
+    job = jobs.start(
+        BUILD,
+        {
+            "weights": order.weights,
+            "layers": order.layers,
+            "data": order.data,
+            "name": out.name.removesuffix(library.SUFFIX),
+            "out": str(out),
+            "layers_chosen": chosen,
+            **settings,
+        },
+        title=f"Building {name}",
+    )
+    st.query_params["job"] = job.id
+    del st.session_state["build_name"]
