@@ -233,7 +233,7 @@ def _launch(job: Job) -> None:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=_environment(),
+            env=environment(),
             start_new_session=True,
             creationflags=flags,
         )
@@ -243,7 +243,7 @@ def _launch(job: Job) -> None:
     threading.Thread(target=worker.wait, daemon=True, name=f"job-{job.id}").start()
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Leaves a core to the page, and lets waiting threads sleep instead of spin."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     threads = str(max(1, cores - 1))

@@ -16,7 +16,7 @@ from introspect.jobs import write_outcome
 from introspect.store import write_file
 
 EVERY = 0.2
-PATIENCE = 5.0
+PATIENCE = 3.0
 
 
 class Report:
