@@ -25,6 +25,8 @@ from introspect.store import cache_dir, library_dir, open_folder, writing
 SUFFIX = ".atlas"
 KEPT_IN_TRASH = 30 * 86_400.0
 SETTINGS_LIMIT = 16 * 2**20
+UPLOAD = ".upload-"
+UPLOAD_LASTS = 86_400.0
 TOKEN = re.compile(r"[0-9a-f]{16}")
 Kind = Literal["bundled", "mine", "opened"]
 DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE | re.ASCII)
@@ -77,7 +79,7 @@ def find(name: str | Path) -> Path:
     for path in [*_bundled(), *_mine()]:
         if path.name.removesuffix(SUFFIX) == unicodedata.normalize("NFC", text):
             return path
-    path = Path(name)
+    path = Path(name).expanduser()
     if path.is_dir():
         return path
     if path.is_file():
@@ -123,11 +125,12 @@ def add(file: BinaryIO, name: str, caps: Caps | None = None) -> Entry:
         BadInput: as `introspect.archive.unpack`; nothing stays.
     """
     caps = caps or Caps()
-    stem = re.sub(r"(\.atlas)?(\.zip)?$", "", Path(name).name, flags=re.IGNORECASE)
-    spool = library_dir() / f".upload-{secrets.token_hex(8)}"
+    name = re.split(r"[/\\]", name)[-1]
+    stem = _tamed(re.sub(r"(\.atlas)?(\.zip)?$", "", name, flags=re.IGNORECASE))
+    spool = library_dir() / f"{UPLOAD}{secrets.token_hex(8)}"
     spool.mkdir()
     try:
-        upload = spool / (Path(name).name[-80:] or "upload")
+        upload = spool / f"{stem}.zip"
         with writing(upload), open(upload, "xb") as stream:
             while block := file.read(2**20):
                 stream.write(block)
@@ -136,7 +139,7 @@ def add(file: BinaryIO, name: str, caps: Caps | None = None) -> Entry:
         made = spool / "made.atlas"
         unpack(upload, made, caps=caps)
         with _locked():
-            path = library_dir() / f"{free_name(_tamed(stem))}{SUFFIX}"
+            path = library_dir() / f"{free_name(stem)}{SUFFIX}"
             made.rename(path)
     finally:
         shutil.rmtree(spool, ignore_errors=True)
@@ -217,6 +220,11 @@ def _purge() -> None:
     for deleted in trash():
         if time.time() - deleted.when > KEPT_IN_TRASH:
             shutil.rmtree(_trash_dir() / deleted.token, ignore_errors=True)
+    for spool in _listed(library_dir()):
+        if spool.name.startswith(UPLOAD):
+            with contextlib.suppress(OSError):
+                if time.time() - spool.stat().st_mtime > UPLOAD_LASTS:
+                    shutil.rmtree(spool, ignore_errors=True)
 
 
 def _bundled() -> list[Path]:
