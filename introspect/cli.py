@@ -291,3 +291,7 @@ def bench(options: argparse.Namespace) -> Answer:
     answer = measure(options.name)
     print(table(answer), file=sys.stderr)
     return answer
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
