@@ -37,12 +37,13 @@ def check_header(file: str | Path) -> dict[str, tuple[str, tuple[int, ...]]]:
         raise BadInput(f"{path.name} is empty; export the weights again.")
     with path.open("rb") as stream:
         start = stream.read(8)
-        if start[:2] == b"PK" or start[:1] == b"\x80":
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+        # a header of 128 bytes starts with 0x80 too, so only an impossible length is a pickle's
+        if length > HEADER_BYTES and (start[:2] == b"PK" or start[:1] == b"\x80"):
             raise BadInput(
                 f"{path.name} is a PyTorch pickle, which could run code when read; "
                 "save the weights with safetensors.torch.save_file."
             )
-        length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
         if not 2 <= length <= min(HEADER_BYTES, size - 8):
             what = "is cut short" if 2 <= length <= HEADER_BYTES else "is not a safetensors file"
             raise BadInput(f"{path.name} {what}; export the weights again.")
