@@ -281,6 +281,8 @@ def _known(path: Path) -> Entry:
 def _check_mine(entry: Entry) -> None:
     if entry.kind == "bundled":
         raise BadInput(f"{entry.name} comes with Introspect and stays as it is.")
+    if entry.kind == "opened":
+        raise BadInput(f"{entry.name} lies outside the library: rename or delete it in its folder.")
 
 
 def _move(entry: Entry, target: Path) -> None:

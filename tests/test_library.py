@@ -191,6 +191,17 @@ def test_bundled_atlas_stays(home: Path) -> None:
     assert open_folder(bundled.path)
 
 
+def test_atlas_opened_from_elsewhere_is_not_moved(home: Path, tmp_path: Path) -> None:
+    path = save(tmp_path / "elsewhere.atlas")
+    opened = library.describe(path, "opened")
+    assert opened is not None and opened.summary == {"samples": 70000}
+    with pytest.raises(BadInput, match="lies outside the library"):
+        library.rename(opened, "mine")
+    with pytest.raises(BadInput, match="lies outside the library"):
+        library.delete(opened)
+    assert open_folder(path)
+
+
 def test_what_another_tab_took_is_said(home: Path) -> None:
     save(home / "a.atlas")
     seen = entry("a")
