@@ -57,7 +57,7 @@ def _draw(name: str, entry: Entry) -> None:
         ):
             session.choose(name)
             nav.open_page("activation_map")
-        with st.popover("", icon=":material/more_horiz:", help=f"More about {plain(name)}"):
+        with st.popover("More", key=f"more-{name}", help=f"Download, rename or delete {name}"):
             _draw_more(name, entry)
 
 
@@ -110,24 +110,25 @@ def _draw_more(name: str, entry: Entry) -> None:
 
 
 def _facts(entry: Entry) -> str:
-    told = facts(entry.summary)
-    return "  \n".join(
-        (
-            " · ".join(plain(fact) for fact in told) if told else "no description",
-            f"{ORIGIN[entry.kind]} · {size(entry.size)} · {date(entry.modified)}",
-        )
-    )
+    origin = f"{ORIGIN[entry.kind]} · {size(entry.size)} · {date(entry.modified)}"
+    return "  \n".join([*facts(entry.summary), origin])
 
 
 def facts(summary: dict) -> list[str]:
-    """What an atlas's settings say about it, as far as they do: points, units, accuracy."""
-    told = []
-    for key, words in (("n", "{:,} points"), ("p", "{:,} units"), ("k", "{} classes")):
-        if isinstance(summary.get(key), int):
-            told.append(words.format(summary[key]))
-    if isinstance(summary.get("accuracy"), float):
-        told.append(f"{summary['accuracy']:.2%} right")
-    return told
+    """What an atlas's settings say about it, as far as they do, in one or two lines."""
+    lines = (
+        (("n", "{:,} points"), ("accuracy", "{:.2%} right")),
+        (("p", "{:,} units"), ("k", "{} classes")),
+    )
+    told = (
+        [
+            words.format(summary[key])
+            for key, words in line
+            if type(summary.get(key)) in (int, float)
+        ]
+        for line in lines
+    )
+    return [" · ".join(words) for words in told if words]
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -25,7 +25,7 @@ def draw(weights: str, layers: str, data: str) -> list[str] | None:
     Returns:
         The names of the layers to record as ticked in the table; None where nothing was checked.
     """
-    st.subheader("Check", anchor=False)
+    st.subheader("3 · Check", anchor=False)
     key = ("checked", weights, layers, data)
     if st.button(
         "Check model and data",
@@ -54,7 +54,7 @@ def examine(weights: str, layers: str, data: str) -> dict[str, Any]:
     Raises:
         BadInput: the look itself did not end well; says so in one sentence.
     """
-    command = [sys.executable, "-P", "-m", "introspect.cli", "doctor", weights]
+    command = [sys.executable, "-P", "-m", "introspect", "doctor", weights]
     try:
         ended = subprocess.run(
             [*command, "--layers", layers, "--data", data, "--json"],

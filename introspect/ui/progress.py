@@ -20,14 +20,16 @@ LIVE = "live_jobs"
 def draw() -> None:
     """Draws all work, the one named in the URL first; looks again every second while any runs."""
     asked = st.query_params.get("job", "")
-    known = jobs.all()
-    if asked and asked not in {job.id for job in known}:
+    known = [(job, job.state()) for job in jobs.all()]
+    if asked and asked not in {job.id for job, _ in known}:
         st.warning("The work named in the link is not known here any more.")
         del st.query_params["job"]
-    ordered = sorted(known, key=lambda job: job.id != asked)[:SHOWN]
-    live = [job.id for job in ordered if job.state().live]
+    # The sort keeps the newest first among equals.
+    known.sort(key=lambda pair: (pair[0].id != asked, not pair[1].live, pair[1].position))
+    live = [job.id for job, state in known if state.live]
     st.session_state[LIVE] = live
-    st.fragment(_panel, run_every=EVERY if live else None)([job.id for job in ordered])
+    shown = [job.id for job, _ in known[: max(SHOWN, len(live))]]
+    st.fragment(_panel, run_every=EVERY if live else None)(shown)
 
 
 def _panel(identities: list[str]) -> None:
@@ -37,7 +39,9 @@ def _panel(identities: list[str]) -> None:
         shelf.changed()
         st.rerun()
     for job, state in states:
-        with st.container(border=True, key=f"job-{job.id}"):
+        with st.container(
+            border=True, key=f"job-{job.id}", horizontal=True, vertical_alignment="center"
+        ):
             if state.live:
                 _draw_live(job, state)
             else:
@@ -53,59 +57,36 @@ def _found(identity: str) -> Job | None:
 
 def _draw_live(job: Job, state: JobState) -> None:
     stopping = (job.folder / "cancel").exists()
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(_share(state), text=f"**{plain(state.title)}**  \n{_told(state, stopping)}")
-        st.button(
-            "Cancel",
-            icon=":material/close:",
-            key=f"cancel-{job.id}",
-            disabled=stopping,
-            help="Stops the work; what is done so far is kept, so that it can go on later.",
-            on_click=job.cancel,
-        )
+    st.progress(_share(state), text=f"**{plain(state.title)}**  \n{_told(state, stopping)}")
+    st.button(
+        "Cancel",
+        icon=":material/close:",
+        key=f"cancel-{job.id}",
+        disabled=stopping,
+        help="Stops the work; what is done so far is kept, so that it can go on later.",
+        on_click=job.cancel,
+    )
 
 
 def _draw_ended(job: Job, state: JobState) -> None:
-    title = plain(state.title)
+    title = f"**{plain(state.title)}**"
     if state.state == "done":
-        _draw_done(job, title, state)
-        return
-    if state.state == "cancelled":
-        st.info(f"**{title}** was stopped{_where(state)}.", icon=":material/pause_circle:")
+        st.markdown(f":green[:material/check_circle:] {title} is done.", width="stretch")
+        _open_button(job, state)
     else:
-        st.error(f"**{title}**{_where(state)}: {plain(state.message)}", icon=":material/error:")
-    with st.container(horizontal=True):
+        if state.state == "cancelled":
+            told = f":gray[:material/pause_circle:] {title} was stopped{_where(state)}."
+        else:
+            told = f":red[:material/error:] {title}{_where(state)}: {plain(state.message)}"
+        st.markdown(told, width="stretch")
         st.button(
             "Resume",
             icon=":material/play_arrow:",
             key=f"resume-{job.id}",
-            type="primary",
             help="Goes on from where it was, with the same files and settings.",
             on_click=_resume,
             args=(job,),
         )
-        _remove_button(job)
-
-
-def _draw_done(job: Job, title: str, state: JobState) -> None:
-    made = Path(str((state.result or {}).get("atlas", "")))
-    name = made.name.removesuffix(library.SUFFIX)
-    st.success(f"**{title}** is done.", icon=":material/check_circle:")
-    with st.container(horizontal=True):
-        if st.button(
-            "Open the map",
-            icon=":material/scatter_plot:",
-            key=f"open-{job.id}",
-            type="primary",
-            disabled=not (made / "CURRENT").is_file(),
-        ):
-            job.remove()
-            session.choose(name)
-            nav.open_page("activation_map")
-        _remove_button(job)
-
-
-def _remove_button(job: Job) -> None:
     st.button(
         "Dismiss",
         key=f"remove-{job.id}",
@@ -114,6 +95,20 @@ def _remove_button(job: Job) -> None:
         on_click=_remove,
         args=(job,),
     )
+
+
+def _open_button(job: Job, state: JobState) -> None:
+    made = Path(str((state.result or {}).get("atlas", "")))
+    if st.button(
+        "Open the map",
+        icon=":material/scatter_plot:",
+        key=f"open-{job.id}",
+        type="primary",
+        disabled=not (made / "CURRENT").is_file(),
+    ):
+        job.remove()
+        session.choose(made.name.removesuffix(library.SUFFIX))
+        nav.open_page("activation_map")
 
 
 def _resume(job: Job) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from introspect.datasets import IDX_FILES
 from introspect.errors import BadInput
 from introspect.store import cache_dir, write_file
 
@@ -75,16 +76,14 @@ def check_layers(name: str) -> None:
 
 
 def keep(files: Sequence[Upload], limit_mb: int) -> Path:
-    """Writes files of one upload into a folder of their own and answers the first or larger one.
+    """Writes the files of one upload into a folder of their own and answers what to read there.
 
-    The same files twice are kept once. Of a pair (inputs and labels as .npy or idx files) the
-    labels get the name the reader looks for beside the inputs.
+    The same files twice are kept once. Inputs and labels in two files, and the four files of
+    MNIST, get the names by which the reader knows them.
 
     Raises:
-        BadInput: a file is empty or too large, there are too many, or the disk is full.
+        BadInput: a file is empty or too large, they do not belong together, or the disk is full.
     """
-    if len(files) > 2:
-        raise BadInput("Give one file, or a pair of inputs and labels.")
     for file in files:
         if file.size == 0:
             raise BadInput(f"{file.name} is empty (0 bytes): save or upload it again.")
@@ -92,7 +91,7 @@ def keep(files: Sequence[Upload], limit_mb: int) -> Path:
             raise BadInput(f"{file.name} is larger than the {limit_mb} MB allowed here.")
     _forget_old()
     files = sorted(files, key=lambda file: -file.size)
-    names = _pair(*files) if len(files) == 2 else [_tamed(files[0].name)]
+    names = _names(files)
     digest = hashlib.sha256()
     for name, file in zip(names, files, strict=True):
         digest.update(f"{name}:{file.size}:".encode())
@@ -103,7 +102,7 @@ def keep(files: Sequence[Upload], limit_mb: int) -> Path:
         if not (folder / name).is_file() or (folder / name).stat().st_size != file.size:
             write_file(folder / name, bytes(file.getbuffer()))
     os.utime(folder)
-    return (folder / names[0]).resolve()
+    return (folder if len(files) > 2 else folder / names[0]).resolve()
 
 
 def reader(file: Upload) -> BinaryIO:
@@ -113,16 +112,21 @@ def reader(file: Upload) -> BinaryIO:
     return io.BytesIO(file.getbuffer())
 
 
-def _pair(inputs: Upload, labels: Upload) -> list[str]:
-    endings = {Path(inputs.name).suffix.lower(), Path(labels.name).suffix.lower()}
-    if endings == {".npy"}:
+def _names(files: Sequence[Upload]) -> list[str]:
+    """Names under which the reader finds labels beside inputs; the larger file comes first."""
+    given = [_tamed(file.name) for file in files]
+    endings = {Path(name).suffix.lower() for name in given}
+    if len(files) == 1:
+        return given
+    if len(files) == 2 and endings == {".npy"}:
         return ["x.npy", "y.npy"]
-    if endings <= {".gz", "", ".idx", ".idx1-ubyte", ".idx3-ubyte"}:
-        gz = ".gz" if ".gz" in endings else ""
-        return [f"images-idx3-ubyte{gz}", f"labels-idx1-ubyte{gz}"]
+    if {name.removesuffix(".gz") for name in given} == set(IDX_FILES):
+        return given
+    if len(files) == 2 and endings == {".gz"}:
+        return ["images-idx3-ubyte.gz", "labels-idx1-ubyte.gz"]
     raise BadInput(
-        f"{inputs.name} and {labels.name} are no pair: two files are inputs and labels, "
-        "both .npy or both idx.gz."
+        f"{', '.join(file.name for file in files[:4])} do not belong together: give one file, "
+        "or inputs and labels as two .npy or two idx.gz files."
     )
 
 

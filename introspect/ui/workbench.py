@@ -53,7 +53,7 @@ def draw() -> None:
     with right:
         data = _data()
     if weights is None or layers is None or data is None:
-        st.caption("Give the model, its layer list and data, then check them and start.")
+        st.caption("With a model, its layer list and data you can check that they fit, and build.")
         return
     order = Order(str(weights), str(layers), str(data), weights.stem)
     st.divider()
@@ -63,15 +63,15 @@ def draw() -> None:
 
 
 def _model() -> tuple[Path | None, Path | None]:
-    st.subheader("Model", anchor=False)
+    st.subheader("1 · Model", anchor=False)
     weights = st.file_uploader(
-        "Weights",
+        "Weights (.safetensors)",
         key="build_weights",
         max_upload_size=upload.WEIGHTS_MB,
         help=f"The trained numbers, as a .safetensors file: {upload.RECIPE}",
     )
     layers = st.file_uploader(
-        "Layer list",
+        "Layer list (.yaml or .json)",
         key="build_layers",
         max_upload_size=upload.LAYERS_MB,
         help="A short text (.yaml or .json) naming the layers the weights belong to.",
@@ -97,7 +97,7 @@ def _model() -> tuple[Path | None, Path | None]:
 
 
 def _data() -> Path | str | None:
-    st.subheader("Data", anchor=False)
+    st.subheader("2 · Data", anchor=False)
     source = st.radio(
         "Where the samples come from", (OWN, KNOWN), key="build_source", horizontal=True
     )
@@ -109,7 +109,7 @@ def _data() -> Path | str | None:
             help="Read from this machine where it is; otherwise fetched once and checked.",
         )
     files = st.file_uploader(
-        "Samples with labels",
+        "Samples with labels (.npz, .npy, .gz or .zip)",
         key="build_data",
         accept_multiple_files=True,
         max_upload_size=upload.DATA_MB,
@@ -137,7 +137,7 @@ def _kept(files: list, check: Any, limit_mb: int) -> Path | None:
 
 
 def _settings(order: Order, chosen: list[str] | None) -> None:
-    st.subheader("Settings", anchor=False)
+    st.subheader("4 · Settings", anchor=False)
     if "build_name" not in st.session_state:
         st.session_state.build_name = library.free_name(order.title)
     first, second = st.columns(2, gap="large")
