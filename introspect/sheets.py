@@ -12,7 +12,7 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -31,6 +31,7 @@ _MAX_PIXELS = 1 << 32
 _KEYS = {"height", "width", "channels", "columns", "per_sheet", "count"}
 
 
+@runtime_checkable
 class _HasPictures(Protocol):
     @property
     def x(self) -> np.ndarray: ...

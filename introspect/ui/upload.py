@@ -13,7 +13,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from introspect.datasets import IDX_FILES
 from introspect.errors import BadInput
@@ -39,6 +39,7 @@ LATER = {
 RECIPE = "safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"
 
 
+@runtime_checkable
 class Upload(Protocol):
     """A file from the browser, as Streamlit hands it over."""
 
