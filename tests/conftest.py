@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from jaxtyping import install_import_hook
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 # Before torch is imported: idle threads that spin on two cores hold up the working one.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+install_import_hook("introspect", "annotations.check")
 
 CLASSES = tuple(str(digit) for digit in range(10))
 
