@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
-from collections.abc import Callable
-from pathlib import Path
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import streamlit as st
 
 from introspect.errors import BadInput
@@ -53,11 +56,14 @@ def atlas() -> Atlas:
         if st.button("Go to the Load page", type="primary"):
             nav.open_page("load")
         st.stop()
-    try:
-        return load(entry.path, entry.modified)
-    except BadInput as problem:
-        st.error(plain(problem))
-        st.stop()
+    problem: object = entry.problem
+    if not problem:
+        try:
+            return load(entry.path, entry.modified)
+        except BadInput as refusal:
+            problem = refusal
+    st.error(plain(problem))
+    st.stop()
 
 
 def choose(name: str) -> None:
@@ -146,16 +152,25 @@ def _cached(name: str, key: str, _function: Callable[..., Any], _args: tuple) ->
 
 
 def key(value: Any) -> str:
-    """A text that is equal for equal arguments; nouns with a fingerprint answer with that."""
+    """A text that is equal for equal arguments; nouns with a fingerprint answer with that.
+
+    Raises:
+        TypeError: nothing is known about telling two such values apart.
+    """
+    kind = type(value).__qualname__
     fingerprint = getattr(value, "fingerprint", None)
     if isinstance(fingerprint, str):
-        return f"{type(value).__qualname__}:{fingerprint}"
+        return f"{kind}:{fingerprint}"
+    if value is None or isinstance(value, str | bytes | bool | int | float | slice | PurePath):
+        return f"{kind}:{value!r}"
     if isinstance(value, tuple | list):
-        return f"{type(value).__qualname__}({','.join(key(item) for item in value)})"
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{name}={key(item)}" for name, item in sorted(value.items())) + "}"
-    if hasattr(value, "tobytes") and hasattr(value, "shape"):
-        import hashlib
-
-        return f"{value.dtype}{value.shape}{hashlib.sha256(value.tobytes()).hexdigest()}"
-    return repr(value)
+        return f"{kind}({','.join(map(key, value))})"
+    if isinstance(value, Mapping):
+        return f"{kind}({','.join(sorted(f'{key(k)}={key(v)}' for k, v in value.items()))})"
+    if isinstance(value, np.ndarray):
+        digest = hashlib.sha256(np.ascontiguousarray(value)).hexdigest()
+        return f"{value.dtype.str}{value.shape}{digest}"
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        return f"{kind}{key(fields)}"
+    raise TypeError(f"A {kind} cannot be part of the key of a shared result.")

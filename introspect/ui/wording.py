@@ -6,12 +6,12 @@ import datetime
 import math
 
 
-def plain(text: str) -> str:
+def plain(text: object) -> str:
     """Text from outside, such as a file's name, shown as it is and never as markup."""
     return "".join(f"\\{c}" if c in r"\`*_{}[]()#+-!|<>~$:." else c for c in str(text))
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: int | float) -> str:
     """A time span: "40 s", "3 min", "2 h 10 min"."""
     if seconds < 60:
         return f"{max(1, round(seconds))} s"
@@ -19,7 +19,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def size(count: float) -> str:
+def size(count: int | float) -> str:
     """A number of bytes: "820 bytes", "4 kB", "26 MB", "1.4 GB"."""
     if count < 1000:
         return f"{count:.0f} bytes"
@@ -28,7 +28,7 @@ def size(count: float) -> str:
     return f"{share:.{1 if share < 9.95 and power > 1 else 0}f} {('kB', 'MB', 'GB')[power - 1]}"
 
 
-def date(seconds: float) -> str:
+def date(seconds: int | float) -> str:
     """A day, in the reader's own time zone: "22 November 2025"."""
     day = datetime.datetime.fromtimestamp(seconds)
     return f"{day.day} {day:%B %Y}"
