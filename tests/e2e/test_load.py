@@ -1,0 +1,218 @@
+"""The Load page in real Chromium: files in and out, cards, a build that survives the visitor."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from shelves import put
+from visit import Server, settle
+
+from introspect import archive
+
+PATIENCE = 60_000
+
+
+@pytest.fixture
+def load(page: Page) -> Page:
+    page.goto("/load")
+    settle(page)
+    return page
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory, mlp, digits) -> dict[str, Path]:
+    """A small trained network and its data, as files a visitor would have."""
+    from introspect.classifier import save_classifier
+
+    folder = tmp_path_factory.mktemp("files")
+    assert save_classifier(mlp, folder)
+    weights = (folder / "model.safetensors").rename(folder / "little.safetensors")
+    layers = (folder / "graph.json").rename(folder / "layers.json")
+    data = folder / "digits.npz"
+    np.savez(data, x=digits.x, y=digits.y, split=digits.split)
+    return {"weights": weights, "layers": layers, "data": data}
+
+
+def tab(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name).click()
+
+
+def uploader(page: Page, label: str):
+    box = page.get_by_test_id("stFileUploader").filter(has_text=label)
+    return box.locator("input[type=file]")
+
+
+def card(page: Page, name: str):
+    heading = page.get_by_role("heading", name=name, exact=True)
+    return page.locator("[class*='st-key-card-']").filter(has=heading)
+
+
+def add(page: Page, path: Path) -> None:
+    """Uploads an atlas zip and goes to the cards."""
+    tab(page, "Open from a file")
+    uploader(page, "Atlas file").set_input_files(path)
+    expect(page.get_by_text("is on your shelf")).to_be_visible(timeout=PATIENCE)
+    tab(page, "Choose")
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> Path:
+    return archive.pack(put(tmp_path / "made.atlas"), tmp_path / "petals.atlas.zip")
+
+
+# ---------------------------------------------------------------- atlases in and out
+def test_atlas_file_goes_in_is_renamed_deleted_brought_back_and_comes_out_again(
+    load: Page, server: Server, packed: Path, tmp_path: Path
+) -> None:
+    add(load, packed)
+    mine = card(load, "petals")
+    expect(mine.get_by_text("200 points · 97.50% right")).to_be_visible()
+    expect(mine.get_by_role("img")).to_be_visible()
+
+    mine.get_by_role("button", name="More").click()
+    name = load.get_by_role("textbox", name="Name")
+    name.fill("roses")
+    name.press("Enter")
+    mine = card(load, "roses")
+    expect(mine).to_be_visible()
+    expect(card(load, "petals")).to_have_count(0)
+
+    mine.get_by_role("button", name="More").click()
+    with load.expect_download() as download:
+        load.get_by_role("button", name="Download as a file").click()
+    download.value.save_as(tmp_path / "out.zip")
+    assert download.value.suggested_filename == "roses.atlas.zip"
+    version = archive.unpack(tmp_path / "out.zip", tmp_path / "again.atlas")
+    assert (version / "points.parquet").is_file()
+
+    load.get_by_role("button", name="Delete").click()
+    expect(card(load, "roses")).to_have_count(0)
+    assert not (server.home / "roses.atlas").exists()
+    load.get_by_role("button", name="Undo").click()
+    expect(card(load, "roses")).to_be_visible()
+    assert (server.home / "roses.atlas" / "CURRENT").is_file()
+
+
+def test_file_that_is_no_atlas_is_refused_in_a_sentence(load: Page, tmp_path: Path) -> None:
+    (tmp_path / "holiday.zip").write_bytes(b"PK\x03\x04 and then nothing")
+    tab(load, "Open from a file")
+    uploader(load, "Atlas file").set_input_files(tmp_path / "holiday.zip")
+    alert = load.get_by_test_id("stAlert")
+    expect(alert).to_contain_text("holiday.zip", timeout=PATIENCE)
+    assert "Traceback" not in load.content()
+
+
+def test_link_to_a_tab_opens_it(page: Page) -> None:
+    page.goto("/load?tab=Build from a model")
+    settle(page)
+    expect(page.get_by_role("heading", name="1 · Model")).to_be_visible()
+
+
+def test_page_is_usable_by_keyboard_alone(load: Page) -> None:
+    load.get_by_role("tab", name="Choose").focus()
+    load.keyboard.press("ArrowRight")
+    load.keyboard.press("Enter")
+    expect(load.get_by_role("tab", name="Open from a file")).to_have_attribute(
+        "aria-selected", "true"
+    )
+
+
+# ---------------------------------------------------------------- building
+def give(page: Page, model: dict[str, Path]) -> None:
+    tab(page, "Build from a model")
+    uploader(page, "Weights").set_input_files(model["weights"])
+    uploader(page, "Layer list").set_input_files(model["layers"])
+    uploader(page, "Samples with labels").set_input_files(model["data"])
+    expect(page.get_by_role("button", name="Build the atlas")).to_be_visible(timeout=PATIENCE)
+
+
+def order(page: Page, name: str, passes: int) -> None:
+    field = page.get_by_role("textbox", name="Name of the atlas")
+    field.fill(name)
+    field.press("Enter")
+    page.get_by_text("More settings").click()
+    number = page.get_by_role("spinbutton", name="Passes over the data")
+    number.fill(str(passes))
+    number.press("Enter")
+    settle(page)
+    page.get_by_role("button", name="Build the atlas").click()
+
+
+def test_model_formats_of_later_are_told_and_the_rest_of_the_form_stays(
+    load: Page, model: dict[str, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "net.onnx").write_bytes(b"onnx")
+    tab(load, "Build from a model")
+    uploader(load, "Samples with labels").set_input_files(model["data"])
+    uploader(load, "Weights").set_input_files(tmp_path / "net.onnx")
+    expect(load.get_by_test_id("stAlert")).to_contain_text("ONNX model", timeout=PATIENCE)
+    expect(load.get_by_text("digits.npz")).to_be_visible()
+
+
+def test_check_tells_whether_model_and_data_fit(load: Page, model: dict[str, Path]) -> None:
+    give(load, model)
+    load.get_by_role("button", name="Check model and data").click()
+    fit = load.get_by_text("Model and data fit")
+    expect(fit).to_be_visible(timeout=PATIENCE)
+    expect(fit).to_contain_text("one input is 1 × 8 × 8, 10 classes")
+    expect(load.get_by_text(re.compile("3 of . layers, 96 units, 192 bytes"))).to_be_visible()
+
+
+def test_weights_that_do_not_fit_the_layers_are_named(
+    load: Page, model: dict[str, Path], tmp_path: Path
+) -> None:
+    wrong = tmp_path / "layers.json"
+    text = model["layers"].read_text()
+    wrong.write_text(re.sub(r"\b32\b", "33", text))
+    give(load, model | {"layers": wrong})
+    load.get_by_role("button", name="Check model and data").click()
+    alert = load.get_by_test_id("stAlert")
+    expect(alert).to_contain_text("weight", timeout=PATIENCE)
+
+
+def test_build_survives_reload_and_second_tab_is_cancelled_and_resumed(
+    load: Page, browser: Browser, server: Server, model: dict[str, Path]
+) -> None:
+    give(load, model)
+    order(load, "endless", passes=1000)
+    work = load.locator("[class*='st-key-job-']").filter(has_text="Building endless")
+    expect(work.get_by_role("progressbar")).to_be_visible(timeout=PATIENCE)
+    expect(work).to_contain_text("left in this step", timeout=PATIENCE)
+    assert re.search(r"[?&]job=[0-9a-f]{16}", load.url)
+
+    load.reload()
+    settle(load)
+    expect(work.get_by_role("progressbar")).to_be_visible(timeout=PATIENCE)
+
+    other = browser.new_context(base_url=server.url).new_page()
+    other.goto(load.url)
+    settle(other)
+    there = other.locator("[class*='st-key-job-']").filter(has_text="Building endless")
+    expect(there.get_by_role("progressbar")).to_be_visible(timeout=PATIENCE)
+
+    there.get_by_role("button", name="Cancel").click()
+    for tab_of_it in (work, there):
+        expect(tab_of_it).to_contain_text("was stopped", timeout=PATIENCE)
+    other.context.close()
+
+    work.get_by_role("button", name="Resume").click()
+    expect(work.get_by_role("progressbar")).to_be_visible(timeout=PATIENCE)
+    work.get_by_role("button", name="Cancel").click()
+    expect(work).to_contain_text("was stopped", timeout=PATIENCE)
+    work.get_by_role("button", name="Dismiss").click()
+    expect(work).to_have_count(0)
+
+
+def test_finished_build_opens_as_a_map(load: Page, model: dict[str, Path]) -> None:
+    give(load, model)
+    order(load, "little digits", passes=1)
+    work = load.locator("[class*='st-key-job-']").filter(has_text="Building little digits")
+    expect(work).to_contain_text("is done", timeout=2 * PATIENCE)
+    expect(card(load, "little digits")).to_have_count(1)
+    work.get_by_role("button", name="Open the map").click()
+    load.wait_for_url(re.compile(r"atlas=little\+digits"))
+    load.wait_for_function("window.__map && window.__map.ready && window.__map.n > 1000")
