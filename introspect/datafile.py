@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import math
+import tokenize
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -20,7 +22,7 @@ MAX_BYTES = 16 << 30
 
 _FREE_BYTES = 64 << 20
 _MAX_RATIO = 300
-# RuntimeError is what zipfile raises for a member behind a password
+# zipfile raises RuntimeError for a password and for methods it does not know
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, RuntimeError)
 FIELDS = {
     "x": ("x", "x_train", "images", "data", "arr_0"),
@@ -92,16 +94,19 @@ def check_sizes(name: str, packed: int, unpacked: int) -> None:
         )
 
 
-def _open_zip(path: Path) -> zipfile.ZipFile:
+@contextmanager
+def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
+    """A zip whose damage, found at any time while it is open, is one sentence."""
     try:
-        return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except _DAMAGE as error:
         raise BadInput(f"{path.name} is damaged or cut short: save or upload it again.") from error
 
 
 def read_npz(path: Path) -> Columns:
     """Arrays `x`, `y`, `split`, `classes`, `ids` of an .npz; stored ones are memory-mapped."""
-    with _open_zip(path) as archive:
+    with open_zip(path) as archive:
         members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
         check_sizes(path.name, path.stat().st_size, sum(i.file_size for i in members.values()))
         found: dict[str, np.ndarray] = {}
@@ -133,17 +138,14 @@ def _join_parts(path, archive, members, found) -> dict[str, np.ndarray]:
 
 def _read_member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
     where = f"{info.filename} in {path.name}"
-    try:
-        with archive.open(info) as file:
-            shape, fortran, dtype, start = _read_npy_header(file, where)
-            _check_npy_size(where, shape, dtype, info.file_size - start)
-            if info.compress_type == zipfile.ZIP_STORED and not fortran:
-                return _map_member(path, info, start, shape, dtype)
-            order = "F" if fortran else "C"
-            body = file.read(info.file_size - start)
-            return np.frombuffer(body, dtype).reshape(shape, order=order)
-    except _DAMAGE as error:
-        raise BadInput(f"{where} is damaged or cut short: save or upload it again.") from error
+    with archive.open(info) as file:
+        shape, fortran, dtype, start = _read_npy_header(file, where)
+        _check_npy_size(where, shape, dtype, info.file_size - start)
+        if info.compress_type == zipfile.ZIP_STORED and not fortran:
+            return _map_member(path, info, start, shape, dtype)
+        order = "F" if fortran else "C"
+        body = file.read(info.file_size - start)
+        return np.frombuffer(body, dtype).reshape(shape, order=order)
 
 
 def _map_member(path, info, start, shape, dtype) -> np.ndarray:
@@ -164,7 +166,7 @@ def _read_npy_header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], bool
             (2, 0): np.lib.format.read_array_header_2_0,
         }[version]
         shape, fortran, dtype = reader(file)
-    except (ValueError, KeyError, TypeError, SyntaxError) as error:
+    except (ValueError, KeyError, TypeError, SyntaxError, tokenize.TokenError) as error:
         raise BadInput(f"{where} is not a whole NumPy array: save or upload it again.") from error
     if dtype.hasobject:
         raise BadInput(
@@ -230,6 +232,8 @@ def read_idx(path: Path) -> np.ndarray:
 def read_idx_pair(path: Path) -> Columns:
     """Pictures of an idx file with the labels found beside it by the usual naming."""
     x = read_idx(path)
-    name = path.name.replace("images", "labels").replace("idx3", "idx1")
-    beside = path.with_name(name)
-    return Columns(x, read_idx(beside) if name != path.name and beside.exists() else None)
+    name = path.name.replace("images", "labels").replace("idx3", "idx1").removesuffix(".gz")
+    for beside in (path.with_name(name), path.with_name(f"{name}.gz")):
+        if beside.exists() and beside.name.removesuffix(".gz") != path.name.removesuffix(".gz"):
+            return Columns(x, read_idx(beside))
+    return Columns(x)

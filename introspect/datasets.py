@@ -119,9 +119,7 @@ def read_dataset(
     return _columns(name, *found)
 
 
-def _columns(
-    name: str, x: UInt8[np.ndarray, "n c h w"], y: UInt8[np.ndarray, " n"], train: int
-) -> Columns:
+def _columns(name: str, x: np.ndarray, y: np.ndarray, train: int) -> Columns:
     labels = y.astype(np.int64)
     if len(labels) != len(x) or labels.max() > 9:
         raise BadInput(f"The files of {name} do not belong together: download them again.")
@@ -165,7 +163,8 @@ def _unpack_records(files: list[bytes]) -> tuple[np.ndarray, np.ndarray, int]:
     if any(len(file) != _BIN_BYTES for file in files):
         raise BadInput("A file of cifar10 is cut short: download it again.")
     records = np.frombuffer(b"".join(files), np.uint8).reshape(-1, _RECORD)
-    return records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0], 50_000
+    x = records[:, 1:].reshape(-1, 3, 32, 32)
+    return x, records[:, 0], len(x) - len(files[-1]) // _RECORD
 
 
 def _read_archive(path: Path) -> list[bytes]:

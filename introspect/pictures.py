@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
-from introspect.datafile import MAX_BYTES, Columns, check_sizes
+from introspect.datafile import MAX_BYTES, Columns, check_sizes, open_zip
 from introspect.errors import BadInput
 from introspect.intake import natural
 
@@ -118,13 +118,10 @@ def read_picture_zip(path: Path) -> Columns:
     Raises:
         BadInput: damaged, encrypted, a bomb, no pictures, or pictures of several sizes.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            check_sizes(path.name, path.stat().st_size, sum(m.file_size for m in members))
-            return _gather(_zip_entries(path, archive, members), path.name)
-    except zipfile.BadZipFile as error:
-        raise BadInput(f"{path.name} is damaged or cut short: save or upload it again.") from error
+    with open_zip(path) as archive:
+        members = archive.infolist()
+        check_sizes(path.name, path.stat().st_size, sum(m.file_size for m in members))
+        return _gather(_zip_entries(path, archive, members), path.name)
 
 
 def _zip_entries(

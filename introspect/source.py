@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from introspect.datafile import FIELDS, Columns, read_columns, read_head, read_idx_pair, read_npy
+from introspect.datafile import (
+    FIELDS,
+    Columns,
+    open_zip,
+    read_columns,
+    read_head,
+    read_idx_pair,
+    read_npy,
+)
 from introspect.datasets import IDX_FILES
 from introspect.errors import BadInput
 from introspect.pictures import read_picture_folder, read_picture_zip
@@ -62,11 +69,8 @@ def _read_folder(folder: Path) -> Columns:
 
 
 def _holds_arrays(path: Path) -> bool:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(name.endswith(".npy") for name in archive.namelist())
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise BadInput(f"{path.name} is damaged or cut short: save or upload it again.") from error
+    with open_zip(path) as archive:
+        return any(name.endswith(".npy") for name in archive.namelist())
 
 
 def _read_safetensors(path: Path) -> Columns:
