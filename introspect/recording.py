@@ -18,13 +18,14 @@ from introspect.classifier import Classifier
 from introspect.errors import BadInput, Cancelled, NewerFormat
 from introspect.plugin import Progress
 from introspect.samples import Samples
-from introspect.shards import JOURNAL, Shards, journal_of, map_array
+from introspect.shards import Shards, journal_of, map_array
 from introspect.tap import Tap
 
 __all__ = ["Recording", "Tap", "half_squared_error", "read_recording", "record"]
 
 VERSION = 1
 FLOOR = 1e-8
+DESCRIPTION = "recording.json"
 
 
 def half_squared_error(
@@ -156,19 +157,16 @@ def record(
         "reduction": reduction,
     }
     fingerprint = hashlib.sha256(json.dumps(what).encode()).hexdigest()
-    if folder is not None and (Path(folder) / "recording.json").exists():
-        kept = read_recording(folder)
-        if kept.fingerprint != fingerprint:
+    if folder is not None and (Path(folder) / DESCRIPTION).exists():
+        if read_recording(folder).fingerprint != fingerprint:
             raise BadInput(
                 f"The folder {Path(folder).name} holds the recording of another network, other "
                 "samples or other layers; choose another folder."
             )
-        return kept
-    settings = f"{fingerprint} {batch} {classifier.device.type}"
-    wide = folder is not None and journal_of(folder) == f"{settings} float32"
+    wide = folder is not None and journal_of(folder) == f"{fingerprint} float32"
     for dtype in (np.float32,) if wide else (np.float16, np.float32):
         sizes = {"h": (p, dtype), "logits": (k, np.float32), "outputs": (k, np.float32)}
-        shards = Shards(folder, n, batch, sizes, f"{settings} {np.dtype(dtype).name}")
+        shards = Shards(folder, n, batch, sizes, f"{fingerprint} {np.dtype(dtype).name}")
         with shards:
             fits = _fill(tap, samples, shards, batch, on_batch)
         if fits:
@@ -247,9 +245,14 @@ def _record_batch(tap: Tap, x: torch.Tensor, rows: dict[str, np.ndarray]) -> Non
 
 
 def _all_finite(h: np.ndarray) -> bool:
-    """Whether no value is NaN or infinite, from the exponent bits: 25 times faster than isfinite."""
-    bits, limit = (np.uint16, 0xF800) if h.dtype == np.float16 else (np.uint32, 0xFF000000)
-    return bool(np.left_shift(h.view(bits), 1).max() < limit)
+    """Whether no value is NaN or infinite, from the bits: 40 times faster than isfinite.
+
+    Of the bit patterns read as signed, only those of +inf and positive NaN reach +inf's; read as
+    unsigned, only those of -inf and negative NaN reach -inf's.
+    """
+    signed, unsigned = (np.int16, np.uint16) if h.dtype == np.float16 else (np.int32, np.uint32)
+    plus, minus = np.array([np.inf, -np.inf], h.dtype).view(unsigned)
+    return bool(h.view(signed).max() < int(plus) and h.view(unsigned).max() < minus)
 
 
 def _blame(tap: Tap, x: torch.Tensor, ids: np.ndarray) -> None:
@@ -278,13 +281,12 @@ def _finish(folder: Path, recording: Recording) -> None:
         "link": recording.link,
         "shape": recording.h.shape,
     }
-    draft = folder / "recording.json.tmp"
+    draft = folder / f"{DESCRIPTION}.tmp"
     with draft.open("w", encoding="utf-8") as stream:
         json.dump(document, stream)
         stream.flush()
         os.fsync(stream.fileno())
-    os.replace(draft, folder / "recording.json")
-    (folder / JOURNAL).unlink(missing_ok=True)
+    os.replace(draft, folder / DESCRIPTION)
 
 
 def read_recording(folder: str | Path) -> Recording:
@@ -296,7 +298,7 @@ def read_recording(folder: str | Path) -> Recording:
     """
     folder = Path(folder)
     try:
-        document = json.loads((folder / "recording.json").read_text(encoding="utf-8"))
+        document = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         kind, _, version = document["introspect"].partition("/")
         if kind == "recording" and version.isdigit() and int(version) > VERSION:
             raise NewerFormat("The recording was written by a newer version of Introspect; update it.")
@@ -307,7 +309,7 @@ def read_recording(folder: str | Path) -> Recording:
     except FileNotFoundError as error:
         raise BadInput(f"{folder.name} holds no finished recording; record again.") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise BadInput(f"{folder.name}/recording.json is damaged; record again.") from error
+        raise BadInput(f"{folder.name}/{DESCRIPTION} is damaged; record again.") from error
     arrays = {name: map_array(folder / f"{name}.npy") for name in ("h", "outputs", "logits", "y")}
     ends = [0, *(span.stop for span in spans.values())]
     fits = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 
@@ -10,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import nn
 
-from introspect.activation import Listener
+from introspect.activation import WEIGHTED, Listener
 from introspect.classifier import Classifier, Layer
 from introspect.errors import BadInput
 
@@ -96,6 +97,7 @@ class Tap:
         self.p = start
         self._reducers = [_reducer(layer, reduction) for layer in self.layers]
         self._slots = {layer.call: i for i, layer in enumerate(self.layers)}
+        self._lean: list[tuple[Step, int | None]] = []
         self._steps = self._plan_steps()
         # Where something works in place, an activation must be copied before the pass goes on.
         self._copies = self._steps is None or any(
@@ -134,7 +136,7 @@ class Tap:
         """
         x = self.classifier.prepare(x)
         if self._steps is not None:
-            for step, slot in self._steps:
+            for step, slot in self._steps if torch.is_grad_enabled() else self._lean:
                 x = step(x)
                 if slot is not None:
                     take(slot, x)
@@ -165,6 +167,7 @@ class Tap:
         if children is None:
             return None
         steps: list[tuple[Step, int | None]] = []
+        fresh = False
         count = 0
         heard: list[str] = []
         x = torch.zeros(1, *self.classifier.input_shape, device=self.classifier.device)
@@ -177,8 +180,15 @@ class Tap:
                     return None
                 slot = self._slots.get(count) if heard else None
                 count += len(heard)
-                if not isinstance(child, (nn.modules.dropout._DropoutNd, nn.Identity)):
-                    steps.append((_step(child), slot))
+                if isinstance(child, (nn.modules.dropout._DropoutNd, nn.Identity)):
+                    continue
+                steps.append((_step(child), slot))
+                # Without gradients, what a weighted layer has just made may be overwritten.
+                lean = copy.copy(child)
+                if fresh and getattr(child, "inplace", None) is False:
+                    lean.inplace = True
+                self._lean.append((_step(lean), slot))
+                fresh = bool(heard) and heard[0] in WEIGHTED and slot is None
         return steps
 
 
