@@ -54,7 +54,7 @@ def examine(weights: str, layers: str, data: str) -> dict[str, Any]:
     Raises:
         BadInput: the look itself did not end well; says so in one sentence.
     """
-    command = [sys.executable, "-P", "-m", "introspect", "doctor", weights]
+    command = [sys.executable, "-P", "-m", "introspect.cli", "doctor", weights]
     try:
         ended = subprocess.run(
             [*command, "--layers", layers, "--data", data, "--json"],

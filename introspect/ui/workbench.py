@@ -56,26 +56,26 @@ def draw() -> None:
         st.caption("With a model, its layer list and data you can check that they fit, and build.")
         return
     order = Order(str(weights), str(layers), str(data), weights.stem)
-    st.divider()
     chosen = checkup.draw(order.weights, order.layers, order.data)
-    st.divider()
     _settings(order, chosen)
 
 
 def _model() -> tuple[Path | None, Path | None]:
     st.subheader("1 · Model", anchor=False)
-    weights = st.file_uploader(
+    file = st.file_uploader(
         "Weights (.safetensors)",
         key="build_weights",
         max_upload_size=upload.WEIGHTS_MB,
         help=f"The trained numbers, as a .safetensors file: {upload.RECIPE}",
     )
-    layers = st.file_uploader(
+    weights = _kept([file] if file else [], upload.check_weights, upload.WEIGHTS_MB)
+    file = st.file_uploader(
         "Layer list (.yaml or .json)",
         key="build_layers",
         max_upload_size=upload.LAYERS_MB,
         help="A short text (.yaml or .json) naming the layers the weights belong to.",
     )
+    layers = _kept([file] if file else [], upload.check_layers, upload.LAYERS_MB)
     with st.expander("What is a layer list?"):
         st.write(
             "The network written down layer by layer, in the order of torch.nn.Sequential, with "
@@ -90,10 +90,7 @@ def _model() -> tuple[Path | None, Path | None]:
             icon=":material/download:",
             on_click="ignore",
         )
-    return (
-        _kept([weights] if weights else [], upload.check_weights, upload.WEIGHTS_MB),
-        _kept([layers] if layers else [], upload.check_layers, upload.LAYERS_MB),
-    )
+    return weights, layers
 
 
 def _data() -> Path | str | None:
