@@ -142,7 +142,8 @@ class Samples:
         """The same samples in the shape a model takes, with its class names.
 
         Changes nothing of a value: axes are regrouped, a grey picture is repeated for a colour
-        model, a colour picture whose channels are equal loses two; a note says so.
+        model, a colour picture whose channels are equal loses two; classes that both name, in
+        another order, are matched by name. A note says so.
 
         Args:
             input_shape: one input of the model, channels first.
@@ -153,8 +154,9 @@ class Samples:
         """
         names = self._names(classes)
         x, note = _fit_shape(self.x, tuple(int(side) for side in input_shape))
-        notes = (*self.notes, note) if note else self.notes
-        return replace(self, x=x, classes=names, notes=notes)
+        y, renamed = _fit_names(self.y, self.classes, names)
+        notes = (*self.notes, *(said for said in (note, renamed) if said))
+        return replace(self, x=x, y=y, classes=names, notes=notes)
 
     def _names(self, classes: Sequence[str] | int) -> tuple[str, ...]:
         count = classes if isinstance(classes, int) else len(classes)
@@ -178,6 +180,16 @@ class Samples:
             digest.update(np.ascontiguousarray(self.x[start : start + step]).data)
         digest.update(np.ascontiguousarray(self.y).data)
         return digest.hexdigest()
+
+
+def _fit_names(
+    y: np.ndarray, own: tuple[str, ...], names: tuple[str, ...]
+) -> tuple[np.ndarray, str]:
+    """Labels by name where the model knows every name of the data, but in another order."""
+    if own == names[: len(own)] or not set(own) <= set(names):
+        return y, ""
+    places = np.array([*(names.index(name) for name in own), -1], np.int64)
+    return places[y], "Classes were put into the model's order by their names."
 
 
 def _fit_shape(x: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, str]:

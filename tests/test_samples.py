@@ -376,3 +376,15 @@ def test_folder_of_pictures_is_split_and_named(tmp_path):
     assert samples.x[:, 0, 0, 0].tolist() == [*range(0, 100, 10), *range(100, 200, 10)]
     assert [len(samples.of(name)) for name in SPLITS] == [16, 2, 2]
     assert isinstance(samples, Samples) and samples.pictures
+
+
+def test_classes_of_both_are_matched_by_name():
+    x = np.arange(6 * 9, dtype=np.uint8).reshape(6, 1, 3, 3)
+    samples = make(x, np.array(["dog", "ant", "dog", "cat", "ant", "cat"]))
+    fitted = samples.fitted((1, 3, 3), ["cat", "dog", "bee", "ant"])
+    assert [fitted.classes[code] for code in fitted.y] == ["dog", "ant", "dog", "cat", "ant", "cat"]
+    assert "by their names" in fitted.notes[-1]
+    digits = make(x, np.array(["3", "5", "3", "5", "3", "5"])).fitted((1, 3, 3), list("0123456"))
+    assert digits.y.tolist() == [3, 5, 3, 5, 3, 5]
+    other = samples.fitted((1, 3, 3), ["A", "B", "C"])
+    assert np.array_equal(other.y, samples.y) and not other.notes
