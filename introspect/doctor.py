@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,6 +27,14 @@ _IMAGENET = Preprocessing((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _BATCH = 256
 
 
+class _Try(NamedTuple):
+    """How a model did on n samples: share of right answers, mean of ½‖y − ŷ‖²."""
+
+    share: float
+    error: float
+    n: int
+
+
 def examine(
     model: str | Path, layers: str | Path | None = None, data: str | Path | None = None
 ) -> dict[str, Any]:
@@ -41,7 +50,8 @@ def examine(
         is wrong or worth knowing; `layers` with name, op, shape, units and whether they are
         recorded by default; `input_shape`; `classes`; `accuracy`, the share of right answers for
         each way of preparing the inputs, None without data; `preprocessing`, the name, mean and
-        std of the best of these ways, or of the layer list's without data.
+        std of the best of these ways (the stated one unless another is clearly better), or of
+            the layer list's without data.
 
     Raises:
         BadInput: there is no such file.
@@ -183,25 +193,40 @@ def _try_on(classifier: Classifier, samples: Samples) -> dict[str, Any]:
         return {"reason": "The data have no labels, so how often the model is right is unknown."}
     ways = plausible_preprocessing(classifier, labelled)
     chosen = _choose(labelled)
-    shares = {
-        name: _accuracy(dataclasses.replace(classifier, preprocessing=way), chosen)
+    tries = {
+        name: _try(dataclasses.replace(classifier, preprocessing=way), chosen)
         for name, way in ways.items()
     }
-    best = max(shares, key=lambda name: shares[name])
-    if labelled.pictures and classifier.bounds == (0.0, 1.0):
-        shares[INVERTED] = _accuracy(classifier, chosen, invert=True)
-        if shares[INVERTED] > shares[best]:
-            found["reason"] = (
-                f"The model is right more often on inverted pictures ({shares[INVERTED]:.1%} "
-                f"against {shares[best]:.1%}): swap black and white in the data."
-            )
-    first = next(iter(shares))
-    if "reason" not in found and shares[best] > shares[first]:
+    best = _prefer(tries)
+    first = next(iter(tries))
+    if best != first:
         found["reason"] = (
             f'The model is right more often with the inputs prepared as "{best}" '
-            f"({shares[best]:.1%} against {shares[first]:.1%}): state this as its preprocessing."
+            f"({tries[best].share:.1%} against {tries[first].share:.1%}): state this as its "
+            "preprocessing."
         )
+    if labelled.pictures and classifier.bounds == (0.0, 1.0):
+        tries[INVERTED] = _try(classifier, chosen, invert=True)
+        if _prefer({best: tries[best], INVERTED: tries[INVERTED]}) != best:
+            found["reason"] = (
+                f"The model is right more often on inverted pictures ({tries[INVERTED].share:.1%} "
+                f"against {tries[best].share:.1%}): swap black and white in the data."
+            )
+    shares = {name: tried.share for name, tried in tries.items()}
     return {**found, "accuracy": shares, "preprocessing": _tell(best, ways[best])}
+
+
+def _prefer(tries: dict[str, _Try]) -> str:
+    """The first way, unless another is right more often by two standard errors.
+
+    Of those that are, and are alike within two standard errors, the one with the least error:
+    it tells apart ways that a few hundred right or wrong answers cannot.
+    """
+    top = max(tries.values(), key=lambda tried: tried.share)
+    bar = top.share - 2 * math.sqrt(top.share * (1 - top.share) / top.n)
+    alike = [name for name, tried in tries.items() if tried.share >= bar]
+    first = next(iter(tries))
+    return first if first in alike else min(alike, key=lambda name: tries[name].error)
 
 
 def plausible_preprocessing(classifier: Classifier, samples: Samples) -> dict[str, Preprocessing]:
@@ -247,10 +272,14 @@ def _choose(samples: Samples) -> Samples:
 
 
 @torch.no_grad()
-def _accuracy(classifier: Classifier, samples: Samples, invert: bool = False) -> float:
-    right = 0
+def _try(classifier: Classifier, samples: Samples, invert: bool = False) -> _Try:
+    right, error = 0, 0.0
     for start in range(0, len(samples), _BATCH):
-        x = samples.floats(slice(start, start + _BATCH))
-        predicted = classifier(1 - x if invert else x).argmax(1).cpu().numpy()
-        right += int((predicted == samples.y[start : start + _BATCH]).sum())
-    return right / len(samples)
+        rows = slice(start, start + _BATCH)
+        x = samples.floats(rows)
+        outputs = classifier.outputs(1 - x if invert else x).double().cpu()
+        y = torch.from_numpy(np.array(samples.y[rows]))
+        right += int((outputs.argmax(1) == y).sum())
+        wanted = torch.nn.functional.one_hot(y, outputs.shape[1])
+        error += float((wanted - outputs).square().sum()) / 2
+    return _Try(right / len(samples), error / len(samples), len(samples))
