@@ -20,32 +20,28 @@ BYTES_PER_UNIT = 2
 
 
 def draw(weights: str, layers: str, data: str) -> list[str] | None:
-    """Draws the check of one model and its data, once asked for.
+    """Checks one model and its data and draws the outcome.
 
     Returns:
-        The names of the layers to record as ticked in the table; None where nothing was checked.
+        The names of the layers to record as ticked in the table; None where the files do not fit.
     """
     st.subheader("3 · Check", anchor=False)
     key = ("checked", weights, layers, data)
-    if st.button(
-        "Check model and data",
-        icon=":material/fact_check:",
-        help="Reads both, tries the model on some of the data and lists its layers.",
-    ):
-        with st.spinner("Reading the files and trying the model …"):
+    if key not in st.session_state:
+        with st.spinner("Reading the files and trying the model on some of the data …"):
             try:
                 st.session_state[key] = examine(weights, layers, data)
             except BadInput as problem:
                 st.session_state[key] = {"ok": False, "reason": str(problem)}
-    found = st.session_state.get(key)
-    if found is None:
-        st.caption("Optional: it tells within seconds whether the files fit together.")
-        return None
-    if not found["ok"]:
-        st.error(plain(found["reason"]))
-        return None
-    _draw_verdict(found)
-    return _draw_layers(found["layers"])
+    found = st.session_state[key]
+    if found["ok"]:
+        _draw_verdict(found)
+        return _draw_layers(found["layers"])
+    st.error(plain(found["reason"]))
+    st.button(
+        "Check again", icon=":material/refresh:", on_click=st.session_state.pop, args=(key, None)
+    )
+    return None
 
 
 def examine(weights: str, layers: str, data: str) -> dict[str, Any]:
@@ -77,18 +73,19 @@ def examine(weights: str, layers: str, data: str) -> dict[str, Any]:
 def _draw_verdict(found: dict[str, Any]) -> None:
     shape = " × ".join(str(side) for side in found["input_shape"])
     told = [f"one input is {shape}", f"{len(found['classes'])} classes"]
-    accuracy = found.get("accuracy") or {}
-    told += [f"{share:.1%} right with {plain(name)}" for name, share in accuracy.items()]
+    # The first way of preparing the inputs is the one the layer list asks for.
+    told += [f"{share:.1%} right" for share in list((found["accuracy"] or {}).values())[:1]]
     st.success(f"Model and data fit: {', '.join(told)}.", icon=":material/check_circle:")
+    if found["reason"]:
+        st.warning(plain(found["reason"]), icon=":material/lightbulb:")
 
 
 def _draw_layers(layers: list[dict[str, Any]]) -> list[str]:
     import pandas
 
-    hidden = [bool(layer.get("hidden", True)) for layer in layers]
     table = pandas.DataFrame(
         {
-            "Record": hidden,
+            "Record": [layer["hidden"] for layer in layers],
             "Layer": [layer["name"] for layer in layers],
             "Kind": [layer["op"] for layer in layers],
             "Shape": [" × ".join(map(str, layer["shape"])) for layer in layers],

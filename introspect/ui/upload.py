@@ -1,20 +1,23 @@
 """Files a visitor hands in: size caps, what kinds are welcome, and where they wait for the work.
 
-Nothing is parsed here: a file is written to the cache as it came, under the hash of its content.
+A file is written to the cache as it came, under the hash of its content, and is never parsed in
+the process that serves the pages.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, Protocol, runtime_checkable
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
+from introspect import quarantine
 from introspect.datasets import IDX_FILES
 from introspect.errors import BadInput
 from introspect.store import cache_dir, write_file
@@ -36,6 +39,7 @@ LATER = {
     ".h5": "a Keras model",
     ".keras": "a Keras model",
 }
+DECODE = "introspect.samples:decode_upload"
 RECIPE = "safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"
 
 
@@ -104,6 +108,24 @@ def keep(files: Sequence[Upload], limit_mb: int) -> Path:
             write_file(folder / name, bytes(file.getbuffer()))
     os.utime(folder)
     return (folder if len(files) > 2 else folder / names[0]).resolve()
+
+
+def decode(kept: Path) -> tuple[Path, dict[str, Any]]:
+    """Turns kept data, which may be anyone's, into plain arrays by a child in quarantine.
+
+    Returns:
+        The folder of the arrays, made once; and what was read: `n`, `shape` and `notes`.
+
+    Raises:
+        BadInput: the data cannot be read; says why in one sentence.
+    """
+    home = kept if kept.is_dir() else kept.parent
+    folder = home / "plain" / kept.name.split(".")[0]
+    about = home / "about.json"
+    if not about.is_file():
+        told = quarantine.run(DECODE, kept, folder)
+        write_file(about, json.dumps(told).encode())
+    return folder, json.loads(about.read_bytes())
 
 
 def reader(file: Upload) -> BinaryIO:

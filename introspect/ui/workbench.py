@@ -52,11 +52,12 @@ def draw() -> None:
         weights, layers = _model()
     with right:
         data = _data()
+    order, chosen = None, None
     if weights is None or layers is None or data is None:
-        st.caption("With a model, its layer list and data you can check that they fit, and build.")
-        return
-    order = Order(str(weights), str(layers), str(data), weights.stem)
-    chosen = checkup.draw(order.weights, order.layers, order.data)
+        st.caption("Once a model, its layer list and data are here, they are checked at once.")
+    else:
+        order = Order(str(weights), str(layers), str(data), weights.stem)
+        chosen = checkup.draw(order.weights, order.layers, order.data)
     _settings(order, chosen)
 
 
@@ -115,7 +116,18 @@ def _data() -> Path | str | None:
             "or a .zip of pictures with one folder for each class."
         ),
     )
-    return _kept(files, lambda name: None, upload.DATA_MB)
+    kept = _kept(files, lambda name: None, upload.DATA_MB)
+    if kept is None:
+        return None
+    try:
+        with st.spinner("Reading the data …"):
+            folder, about = upload.decode(kept)
+    except BadInput as problem:
+        st.error(plain(problem))
+        return None
+    shape = " × ".join(map(str, about["shape"]))
+    st.caption("  \n".join([f"{about['n']:,} samples of {shape}", *map(plain, about["notes"])]))
+    return folder
 
 
 def _kept(files: list, check: Any, limit_mb: int) -> Path | None:
@@ -133,9 +145,9 @@ def _kept(files: list, check: Any, limit_mb: int) -> Path | None:
         return None
 
 
-def _settings(order: Order, chosen: list[str] | None) -> None:
+def _settings(order: Order | None, chosen: list[str] | None) -> None:
     st.subheader("4 · Settings", anchor=False)
-    if "build_name" not in st.session_state:
+    if order is not None and not st.session_state.get("build_name"):
         st.session_state.build_name = library.free_name(order.title)
     first, second = st.columns(2, gap="large")
     name = first.text_input(
@@ -169,7 +181,11 @@ def _settings(order: Order, chosen: list[str] | None) -> None:
         device = third.selectbox(
             "Compute on", list(DEVICES), key="build_device", format_func=DEVICES.get
         )
-    if st.button("Build the atlas", icon=":material/play_arrow:", type="primary"):
+    ready = order is not None and chosen is not None
+    pressed = st.button(
+        "Build the atlas", icon=":material/play_arrow:", type="primary", disabled=not ready
+    )
+    if pressed and order is not None and chosen is not None:
         try:
             _start(order, name, chosen, preset=preset, epochs=epochs, seed=seed, device=device)
         except BadInput as problem:
@@ -178,8 +194,8 @@ def _settings(order: Order, chosen: list[str] | None) -> None:
             st.rerun()
 
 
-def _start(order: Order, name: str, chosen: list[str] | None, **settings: Any) -> None:
-    if chosen is not None and not chosen:
+def _start(order: Order, name: str, chosen: list[str], **settings: Any) -> None:
+    if not chosen:
         raise BadInput("No layer is chosen: tick at least one in the list of layers.")
     out = library.place(name)
     building = {job.arguments.get("out") for job in jobs.all() if job.state().live}

@@ -46,6 +46,11 @@ def uploader(page: Page, label: str):
     return box.locator("input[type=file]")
 
 
+def alert(page: Page):
+    """The message in the open tab."""
+    return page.get_by_role("tabpanel").get_by_test_id("stAlert").locator("visible=true")
+
+
 def card(page: Page, name: str):
     heading = page.get_by_role("heading", name=name, exact=True)
     return page.locator("[class*='st-key-card-']").filter(has=heading)
@@ -101,8 +106,7 @@ def test_file_that_is_no_atlas_is_refused_in_a_sentence(load: Page, tmp_path: Pa
     (tmp_path / "holiday.zip").write_bytes(b"PK\x03\x04 and then nothing")
     tab(load, "Open from a file")
     uploader(load, "Atlas file").set_input_files(tmp_path / "holiday.zip")
-    alert = load.get_by_test_id("stAlert")
-    expect(alert).to_contain_text("holiday.zip", timeout=PATIENCE)
+    expect(alert(load)).to_contain_text("holiday.zip", timeout=PATIENCE)
     assert "Traceback" not in load.content()
 
 
@@ -127,10 +131,11 @@ def give(page: Page, model: dict[str, Path]) -> None:
     uploader(page, "Weights").set_input_files(model["weights"])
     uploader(page, "Layer list").set_input_files(model["layers"])
     uploader(page, "Samples with labels").set_input_files(model["data"])
-    expect(page.get_by_role("button", name="Build the atlas")).to_be_visible(timeout=PATIENCE)
 
 
 def order(page: Page, name: str, passes: int) -> None:
+    build = page.get_by_role("button", name="Build the atlas")
+    expect(build).to_be_enabled(timeout=PATIENCE)
     field = page.get_by_role("textbox", name="Name of the atlas")
     field.fill(name)
     field.press("Enter")
@@ -139,7 +144,7 @@ def order(page: Page, name: str, passes: int) -> None:
     number.fill(str(passes))
     number.press("Enter")
     settle(page)
-    page.get_by_role("button", name="Build the atlas").click()
+    build.click()
 
 
 def test_model_formats_of_later_are_told_and_the_rest_of_the_form_stays(
@@ -149,13 +154,12 @@ def test_model_formats_of_later_are_told_and_the_rest_of_the_form_stays(
     tab(load, "Build from a model")
     uploader(load, "Samples with labels").set_input_files(model["data"])
     uploader(load, "Weights").set_input_files(tmp_path / "net.onnx")
-    expect(load.get_by_test_id("stAlert")).to_contain_text("ONNX model", timeout=PATIENCE)
+    expect(alert(load)).to_contain_text("ONNX model", timeout=PATIENCE)
     expect(load.get_by_text("digits.npz")).to_be_visible()
 
 
 def test_check_tells_whether_model_and_data_fit(load: Page, model: dict[str, Path]) -> None:
     give(load, model)
-    load.get_by_role("button", name="Check model and data").click()
     fit = load.get_by_text("Model and data fit")
     expect(fit).to_be_visible(timeout=PATIENCE)
     expect(fit).to_contain_text("one input is 1 × 8 × 8, 10 classes")
@@ -169,9 +173,7 @@ def test_weights_that_do_not_fit_the_layers_are_named(
     text = model["layers"].read_text()
     wrong.write_text(re.sub(r"\b32\b", "33", text))
     give(load, model | {"layers": wrong})
-    load.get_by_role("button", name="Check model and data").click()
-    alert = load.get_by_test_id("stAlert")
-    expect(alert).to_contain_text("weight", timeout=PATIENCE)
+    expect(alert(load)).to_contain_text("weight", timeout=PATIENCE)
 
 
 def test_build_survives_reload_and_second_tab_is_cancelled_and_resumed(
