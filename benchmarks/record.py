@@ -90,12 +90,10 @@ def run() -> dict[str, Any]:
     median = {name: statistics.median(values) for name, values in seconds.items()}
     return {
         "name": "record",
-        "ratios": {
-            "record_over_forward": median["forward"] / median["record"],
-            "of_ready_floats": median["forward_ready"] / median["record"],
-        },
+        "ratios": {"record_over_forward": median["forward"] / median["record"]},
         "goals": {"record_over_forward": {"value": 0.90, "op": ">="}},
         "values": {
+            "of_ready_floats": median["forward_ready"] / median["record"],
             **{f"{name}_s": round(value, 4) for name, value in median.items()},
             "samples": N,
             "units": 2400,

@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -73,7 +73,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if answer is None:
         return 0
     print(json.dumps(answer, allow_nan=False) if options.json else options.tell(answer))
-    return 0 if answer.get("ok", True) else BAD_INPUT
+    if not answer.get("ok", True):
+        print(f"introspect: {answer['reason']}", file=sys.stderr)
+        return BAD_INPUT
+    return 0
 
 
 def make_parser() -> Parser:
@@ -160,19 +163,30 @@ def doctor(options: argparse.Namespace) -> Answer:
 
 def tell_doctor(answer: Answer) -> str:
     """The finding, as lines for a person."""
-    lines = [f"{answer['format'] or 'unknown format'}: {answer['reason'] or 'can be used'}"]
+    lines = [": ".join(filter(None, (answer["format"] or "unknown format", answer["reason"])))]
     if answer["layers"]:
-        lines.append(
-            f"input {tuple(answer['input_shape'])}, classes {', '.join(answer['classes'])}"
+        lines.append(f"input {_shape(answer['input_shape'])}, {len(answer['classes'])} classes")
+        lines += _columns(
+            [layer["name"], layer["op"], _shape(layer["shape"]), f"{layer['units']:,} units"]
+            for layer in answer["layers"]
         )
-        width = max(len(layer["name"]) for layer in answer["layers"])
-        for layer in answer["layers"]:
-            shape = " x ".join(str(side) for side in layer["shape"])
-            units = f"{layer['units']:,} units"
-            lines.append(f"  {layer['name']:<{width}}  {layer['op']:<18} {shape:<16} {units}")
-    for preprocessing, accuracy in (answer["accuracy"] or {}).items():
-        lines.append(f"accuracy with {preprocessing}: {accuracy:.2%}")
+    for name, share in (answer["accuracy"] or {}).items():
+        lines.append(f"{share:7.2%} right with inputs as: {name}")
+    if answer["accuracy"]:
+        best = answer["preprocessing"]
+        sides = ["/".join(",".join(f"{v:.4g}" for v in best[side]) for side in ("mean", "std"))]
+        lines.append(f"best: {best['name']} (--preprocess {sides[0]})")
     return "\n".join(lines)
+
+
+def _shape(sides: Sequence[int]) -> str:
+    return " x ".join(str(side) for side in sides)
+
+
+def _columns(rows: Iterable[list[str]]) -> list[str]:
+    table = list(rows)
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in table]
 
 
 def _add_build(commands: Any) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from introspect.atlas import Atlas
 from introspect.errors import BadInput, Cancelled
 from introspect.plugin import Progress
-from introspect.samples import as_input, load_samples
+from introspect.samples import load_samples
 from introspect.store import write_file
 
 BATCH = 1024
@@ -39,12 +39,14 @@ def write_positions(
 
     if not out.parent.is_dir():
         raise BadInput(f"There is no folder {str(out.parent)!r} to write {out.name} in.")
-    atlas, samples = Atlas.load(folder), load_samples(data)
+    atlas = Atlas.load(folder)
+    classifier = atlas.classifier
+    samples = load_samples(data).fitted(classifier.input_shape, classifier.classes)
     began = time.perf_counter()
     found = []
     for start in range(0, len(samples), BATCH):
         rows = slice(start, start + BATCH)
-        found.append(atlas.locate(as_input(samples.x[rows], atlas.classifier.input_shape)))
+        found.append(atlas.locate(samples.floats(rows)))
         done = min(start + BATCH, len(samples))
         if on_batch is not None and on_batch(done, len(samples)) is False:
             raise Cancelled("Locating was stopped.")

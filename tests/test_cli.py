@@ -7,12 +7,17 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from introspect import benchmark, cli
 from introspect.errors import BadInput, Cancelled
+
+if TYPE_CHECKING:
+    from introspect.classifier import Classifier
+    from introspect.samples import Samples
 
 COMMANDS = ["app", "doctor", "build", "locate", "bench"]
 MEASUREMENT = """
@@ -100,6 +105,53 @@ def test_exit_status_tells_how_the_command_ended(
 
     monkeypatch.setattr(benchmark, "measure", end)
     assert cli.main(["bench", "map"]) == status
+
+
+@pytest.fixture(scope="session")
+def model(mlp: Classifier, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with weights and layer list of the small network of digits."""
+    from introspect.classifier import save_classifier
+
+    folder = tmp_path_factory.mktemp("model")
+    assert save_classifier(mlp, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def data(digits: Samples, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The digits as an .npz file."""
+    file = tmp_path_factory.mktemp("data") / "digits.npz"
+    np.savez(file, x=digits.x, y=digits.y, split=digits.split, ids=digits.ids + 500)
+    return file
+
+
+def test_doctor_tells_layers_and_accuracy(
+    model: Path, data: Path, digits: Samples, mlp: Classifier, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["doctor", str(model), "--data", str(data), "--json"]) == 0
+    answer = last_json(capsys.readouterr().out)
+    keys = "format ok reason layers input_shape classes accuracy preprocessing".split()
+    assert list(answer) == keys
+    assert [layer["name"] for layer in answer["layers"]] == [layer.name for layer in mlp.layers]
+    assert all({"name", "op", "shape", "units"} <= layer.keys() for layer in answer["layers"])
+    test = digits.of("test")
+    right = (mlp(test.floats()).argmax(1).numpy() == test.y).mean()
+    assert answer["accuracy"]["0 to 1"] == pytest.approx(right)
+    assert cli.main(["doctor", str(model), "--data", str(data)]) == 0
+    told = capsys.readouterr().out
+    assert f"{right:.2%} right with inputs as: 0 to 1" in told and "--preprocess 0/1" in told
+
+
+def test_doctor_says_what_is_missing_and_fails(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lonely = tmp_path / "lonely.safetensors"
+    lonely.write_bytes((model / "model.safetensors").read_bytes())
+    assert cli.main(["doctor", str(lonely), "--json"]) == 2
+    printed = capsys.readouterr()
+    answer = last_json(printed.out)
+    assert not answer["ok"] and "layer list" in answer["reason"]
+    assert printed.err == f"introspect: {answer['reason']}\n"
 
 
 def test_no_arguments_open_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
