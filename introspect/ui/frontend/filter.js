@@ -1,4 +1,4 @@
-// Which samples are shown. introspect.ui.payload.passes is the same rule in Python, and a test compares them.
+// Which samples are shown. introspect.ui.selection.passing is the same rule in Python, and a test compares them.
 
 export const EVERYTHING = Object.freeze({
   label: null, // class code

@@ -61,7 +61,7 @@ export class Grid {
   }
 }
 
-/** Even-odd rule, the same as introspect.ui.payload.inside: 1 for points inside. */
+/** Even-odd rule, the same as introspect.ui.selection.inside: 1 for points inside. */
 export function inside(polygon, xs, ys) {
   const mask = new Uint8Array(xs.length);
   const xsPolygon = polygon.map((p) => p[0]);

@@ -2,6 +2,7 @@
 
 import * as address from "./address.js";
 import { Appearance } from "./appearance.js";
+import { count } from "./colour.js";
 import { EVERYTHING, isEverything } from "./filter.js";
 import { Grid, inside, thin } from "./grid.js";
 import { Painter } from "./layers.js";
@@ -260,6 +261,7 @@ export class ActivationMap extends Appearance {
     for (let i = 0; i < mask.length; i++) total += mask[i] &= this.passed[i];
     if (!total) return this.stage.notice.say("Nothing lies inside. Draw round some dots.");
     this.choose({ polygon, mask, total, view: this.state.projection });
+    this.stage.notice.say(`${count(total)} selected: pictures, table and confusions are below the map.`, "", 4);
   }
 
   choose(selection) {

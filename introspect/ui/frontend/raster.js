@@ -151,12 +151,12 @@ export function density(points, colours, window, width, height, cell, passes = 2
   let most = 0;
   for (const amount of sums[3]) if (amount > most) most = amount;
   const bytes = new Uint8ClampedArray(4 * wide * high);
-  const full = Math.log1p(most * 8);
+  const full = Math.log1p(most * 4);
   for (let at = 0; at < wide * high; at++) {
     const amount = sums[3][at];
-    if (amount <= 0.002) continue;
+    if (amount <= 0.01) continue;
     for (let c = 0; c < 3; c++) bytes[4 * at + c] = sums[c][at] / amount;
-    bytes[4 * at + 3] = 235 * Math.min(1, Math.log1p(amount * 8) / full);
+    bytes[4 * at + 3] = 255 * Math.min(1, 0.12 + Math.log1p(amount * 4) / full);
   }
   return { width: wide, height: high, bytes };
 }

@@ -80,7 +80,7 @@ export class Stage {
     const { view } = this.map;
     this.ratio = window.devicePixelRatio || 1;
     const beside = width > 560 ? this.legend.node.offsetWidth + 18 : 8;
-    view.insets = { left: width > 560 ? 58 : 8, right: beside, top: 10, bottom: 26 };
+    view.insets = { left: width > 560 ? 76 : 8, right: beside, top: 10, bottom: 26 };
     view.resize(width, height);
     for (const canvas of [this.canvas, this.overlay]) {
       const [wide, high] = [Math.round(width * this.ratio), Math.round(height * this.ratio)];
@@ -124,7 +124,7 @@ export class Stage {
       shown += mask[i];
       if (mask[i] && table.correct[i] === 0) wrong++;
     }
-    const share = table.labelled && shown ? ` · ${((100 * wrong) / shown).toFixed(wrong ? 1 : 0)} % wrong` : "";
+    const share = table.labelled && shown ? ` · ${((100 * wrong) / shown).toFixed(wrong && wrong < shown ? 1 : 0)} % wrong` : "";
     if (selection) this.status.textContent = `${count(shown)} selected${share}`;
     else if (isEverything(map.state.filter)) this.status.textContent = `${count(table.n)} ${what}${share}`;
     else this.status.textContent = `${count(shown)} of ${count(table.n)} ${what}${share}`;

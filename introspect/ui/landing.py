@@ -1,0 +1,207 @@
+"""A new picture lands on the map: where, how sure the network is, and how strange it is."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+from introspect.errors import BadInput
+from introspect.plots.palette import class_colours
+from introspect.ui.payload import picture_url
+
+if TYPE_CHECKING:
+    from introspect.atlas import Atlas, Positions
+
+OFF_THE_MAP = 99.0
+"""Percentile of the distance among validation samples above which a picture is a stranger."""
+
+AROUND = 12
+"""Stored samples, nearest on the map, whose mean stands for a new picture in other projections."""
+
+DARK = 0.25
+"""Mean grey value of the rim below which stored pictures count as bright ink on a dark ground."""
+
+CENTRED = 0.6
+"""Mean distance in pixels of the centre of mass from the middle that counts as centred."""
+
+
+@dataclass(frozen=True)
+class Landing:
+    """One new picture and all that is said of it."""
+
+    key: str
+    title: str
+    picture: np.ndarray
+    """What the network read, uint8 (h, w) or (h, w, 3)."""
+    z: Float[np.ndarray, " two"]
+    outputs: Float[np.ndarray, " k"]
+    predicted: int
+    log_error: float
+    log_error_map: float
+    off_map: float
+
+    @property
+    def stranger(self) -> bool:
+        return self.off_map > OFF_THE_MAP
+
+
+def picture_shape(input_shape: tuple[int, ...]) -> tuple[int, int, int] | None:
+    """Channels, height and width a picture network reads; None for a table."""
+    if len(input_shape) == 2:
+        return 1, input_shape[0], input_shape[1]
+    if len(input_shape) == 3 and input_shape[0] in (1, 3):
+        return input_shape[0], input_shape[1], input_shape[2]
+    return None
+
+
+def is_dark(atlas: Atlas) -> bool:
+    """Whether the stored pictures are bright ink on a dark ground, judged by the rim of some."""
+    rows = np.linspace(0, len(atlas.points.id) - 1, 64).astype(int)
+    rims = []
+    for row in rows:
+        picture = np.asarray(atlas.picture(int(row)), np.float32) / 255
+        rims.append(np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]]).mean())
+    return float(np.mean(rims)) < DARK
+
+
+def is_centred(atlas: Atlas) -> bool:
+    """Whether the centre of mass of every stored picture is its middle, as MNIST prepares them."""
+    offsets = []
+    for row in np.linspace(0, len(atlas.points.id) - 1, 64).astype(int):
+        picture = np.asarray(atlas.picture(int(row)), np.float64)
+        if picture.ndim != 2 or picture.sum() == 0:
+            return False
+        axes = [np.arange(side) - (side - 1) / 2 for side in picture.shape]
+        mass = picture.sum()
+        offsets.append([(picture.sum(1) @ axes[0]) / mass, (picture.sum(0) @ axes[1]) / mass])
+    return bool(np.abs(offsets).mean() < CENTRED)
+
+
+def read_drawing(raw: Any, shape: tuple[int, int, int]) -> np.ndarray:
+    """The picture of a draw pad, uint8 (c, h, w).
+
+    Raises:
+        BadInput: not what our pad sends.
+    """
+    pixels = raw.get("pixels") if isinstance(raw, dict) else None
+    try:
+        values = np.frombuffer(base64.b64decode(pixels or "", validate=True), np.uint8)
+    except (binascii.Error, TypeError, ValueError) as error:
+        raise BadInput("The drawing arrived damaged; draw it again.") from error
+    if values.size != shape[0] * shape[1] * shape[2]:
+        raise BadInput("The drawing has another size than the network reads; reload the page.")
+    return values.reshape(shape)
+
+
+def land(atlas: Atlas, x: Any, key: str, title: str) -> Landing:
+    """Locates one input, float32 `(1, *input)` in [0, 1]."""
+    found: Positions = atlas.locate(x)
+    values = np.asarray(x[0], np.float32)
+    picture = np.round(values * 255).clip(0, 255).astype(np.uint8)
+    if picture.ndim == 3:
+        picture = picture[0] if picture.shape[0] == 1 else picture.transpose(1, 2, 0)
+    return Landing(
+        key=key,
+        title=title,
+        picture=picture,
+        z=found.z[0],
+        outputs=found.outputs[0],
+        predicted=int(found.predicted[0]),
+        log_error=float(found.log_error[0]),
+        log_error_map=float(found.log_error_map[0]),
+        off_map=float(found.off_map[0]),
+    )
+
+
+def nearest_rows(
+    z: Float[np.ndarray, "n 2"], place: Float[np.ndarray, " two"], count: int
+) -> Int64[np.ndarray, " count"]:
+    """The stored samples nearest to a place on the map, nearest first."""
+    square = ((z - place) ** 2).sum(1)
+    count = min(count, len(z))
+    rows = np.argpartition(square, count - 1)[:count]
+    return rows[np.argsort(square[rows], kind="stable")]
+
+
+def to_probe(atlas: Atlas, landing: Landing) -> dict[str, Any]:
+    """The mark of a new picture, for the map; in fitted projections its place is approximate."""
+    around = nearest_rows(atlas.points.z, landing.z, AROUND)
+    at = {
+        name: _pair(landing.z if name == "infovae" else z[around].mean(0))
+        for name, z in atlas.points.views.items()
+    }
+    name = atlas.classifier.classes[landing.predicted]
+    return {
+        "key": landing.key,
+        "at": at,
+        "picture": picture_url(landing.picture),
+        "title": name,
+        "note": f"output {landing.outputs[landing.predicted]:.2f} · {landing.title}",
+        "warn": landing.stranger,
+    }
+
+
+def _pair(place: np.ndarray) -> list[float]:
+    return [round(float(value), 5) for value in place]
+
+
+def to_bars(
+    outputs: Float[np.ndarray, " k"], classes: tuple[str, ...], label: int = -1
+) -> list[dict[str, Any]]:
+    """The outputs as bars in the class colours; the true class is marked."""
+    colours = class_colours(len(classes))
+    return [
+        {"name": name, "value": float(value), "colour": colour, "label": code == label}
+        for code, (name, value, colour) in enumerate(zip(classes, outputs, colours, strict=True))
+    ]
+
+
+def plain_error(log_error: float) -> str:
+    """An estimated error as a person writes it: "0.34", "6.3 × 10⁻⁵"."""
+    if not np.isfinite(log_error):
+        return "unknown"
+    if log_error >= -3:
+        return f"{10**log_error:.2g}"
+    exponent = int(np.floor(log_error))
+    digits = str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"{10 ** (log_error - exponent):.1f} × 10{digits}"
+
+
+def to_facts(
+    z: Float[np.ndarray, " two"], log_error: float, log_error_map: float, off_map: float
+) -> list[tuple[str, str, str]]:
+    """Place and estimates as (name, value, explanation)."""
+    return [
+        ("place", f"{z[0]:.3f}, {z[1]:.3f}".replace("-", "−"), "z₁, z₂ on the activation map"),
+        (
+            "error, ê(h)",
+            f"{plain_error(log_error)}  ({log_error:.2f})".replace("-", "−"),
+            "Estimated error from all activations, and its log10: lower is surer",
+        ),
+        (
+            "error, ê(z)",
+            f"{plain_error(log_error_map)}  ({log_error_map:.2f})".replace("-", "−"),
+            "Estimated error at this place of the map, and its log10",
+        ),
+        (
+            "strangeness",
+            f"{off_map:.1f} %",
+            "Share of validation samples that are nearer to what was recorded; "
+            "above 99 % the picture is off the map",
+        ),
+    ]
+
+
+def warn(off_map: float) -> str | None:
+    """A sentence for a picture that is unlike anything recorded."""
+    if off_map <= OFF_THE_MAP:
+        return None
+    return (
+        f"Off the map: its activations are stranger than those of {off_map:.1f} % of the "
+        "validation samples, so the place and the prediction mean little."
+    )
