@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -36,7 +37,7 @@ def draw(weights: str, layers: str, data: str) -> list[str] | None:
     found = st.session_state[key]
     if found["ok"]:
         _draw_verdict(found)
-        return _draw_layers(found["layers"])
+        return _draw_layers(found["layers"], Path(weights).parent.name + Path(layers).parent.name)
     st.error(plain(found["reason"]))
     st.button(
         "Check again", icon=":material/refresh:", on_click=st.session_state.pop, args=(key, None)
@@ -80,7 +81,7 @@ def _draw_verdict(found: dict[str, Any]) -> None:
         st.warning(plain(found["reason"]), icon=":material/lightbulb:")
 
 
-def _draw_layers(layers: list[dict[str, Any]]) -> list[str]:
+def _draw_layers(layers: list[dict[str, Any]], key: str) -> list[str]:
     import pandas
 
     table = pandas.DataFrame(
@@ -96,7 +97,7 @@ def _draw_layers(layers: list[dict[str, Any]]) -> list[str]:
     st.markdown("**Layers to record.** The map shows what the ticked layers do with each sample.")
     ticked = st.data_editor(
         table,
-        key="build_layers_chosen",
+        key=f"layers-{key}",
         hide_index=True,
         disabled=["Layer", "Kind", "Shape", "Units", "Per sample"],
         alt="Layers of the model; tick those to record",
