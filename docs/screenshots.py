@@ -13,14 +13,16 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Literal
 from urllib.error import URLError
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from introspect.bundled import site
 
 FOLDER = site() / "assets/screenshots"
-SIZE = {"width": 1440, "height": 900}
+SIZE = ViewportSize(width=1440, height=900)
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking")
 PATIENCE = 60.0
 RING = [
@@ -92,7 +94,7 @@ SCENES: dict[str, tuple[str, Callable[[Page], None]]] = {
 }
 
 
-def take(browser: Browser, url: str, theme: str) -> None:
+def take(browser: Browser, url: str, theme: Literal["light", "dark"]) -> None:
     """One picture of each scene in one theme."""
     context = browser.new_context(viewport=SIZE, color_scheme=theme, base_url=url)
     for name, (address, arrange) in SCENES.items():
@@ -119,7 +121,7 @@ def main() -> None:
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
-        for theme in ("light", "dark"):
+        for theme in THEMES:
             take(browser, url, theme)
         browser.close()
 

@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def make_parser() -> Parser:
     """The commands and their options, as `introspect --help` tells them."""
-    parser = Parser(prog="introspect", description=introspect.__doc__.split("\n")[0])
+    parser = Parser(prog="introspect", description=(introspect.__doc__ or "").split("\n")[0])
     parser.add_argument(
         "--version", action="version", version=f"introspect {introspect.__version__}"
     )
