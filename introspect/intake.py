@@ -175,10 +175,10 @@ def check_labels(
     """Labels as class numbers, -1 where there is none, and the class names.
 
     Numbers, names, booleans and one-hot rows are understood. Without `classes`, numbers name
-    themselves and there must be at least two different ones.
+    themselves.
 
     Raises:
-        BadInput: another length than the inputs, fractions, NaN, out of range, one class only.
+        BadInput: another length than the inputs, fractions, NaN, or out of range.
     """
     named = None if classes is None else tuple(str(name) for name in classes)
     if y is None:
@@ -199,7 +199,6 @@ def check_labels(
             f"0 to {limit - 1:,}: correct {len(wrong):,} labels or give all class names."
         )
     if named is None:
-        _check_several(y)
         named = tuple(str(code) for code in range(int(y.max()) + 1))
     return y, named
 
@@ -231,12 +230,13 @@ def _is_one_hot(y: np.ndarray) -> bool:
     return bool(((y == 0) | (y == 1)).all() and (y.sum(1) == 1).all())
 
 
-def _check_several(y: np.ndarray) -> None:
+def check_several(y: Int64[np.ndarray, " n"], names: tuple[str, ...]) -> None:
+    """Refuses labels that are all the same: nothing could be told apart."""
     found = np.unique(y[y >= 0])
     if len(found) == 1:
         raise BadInput(
-            f"All labels are {found[0]}: a map needs samples of at least two classes; if these are "
-            "part of a larger set, give its class names."
+            f"All labels are {names[found[0]]}: a map needs samples of at least two "
+            "classes; if these are part of a larger set, give its class names."
         )
 
 
@@ -253,8 +253,6 @@ def _number(
     if unknown:
         raise BadInput(f"The label {unknown[0]!r} is no class of {', '.join(classes[:12])}.")
     numbers = np.array([codes[name] for name in names.tolist()], np.int64)
-    if len(classes) == 1:
-        _check_several(numbers)
     return numbers, classes
 
 

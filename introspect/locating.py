@@ -41,7 +41,8 @@ def write_positions(
         raise BadInput(f"There is no folder {str(out.parent)!r} to write {out.name} in.")
     atlas = Atlas.load(folder)
     classifier = atlas.classifier
-    samples = load_samples(data).fitted(classifier.input_shape, classifier.classes)
+    samples = load_samples(data, classes=classifier.classes)
+    samples = samples.fitted(classifier.input_shape, classifier.classes)
     began = time.perf_counter()
     found = []
     for start in range(0, len(samples), BATCH):

@@ -18,7 +18,7 @@ from introspect.datafile import Columns
 from introspect.datasets import DATASETS, read_dataset
 from introspect.errors import BadInput
 from introspect.inputs import as_input
-from introspect.intake import check_ids, check_inputs, check_labels, check_split
+from introspect.intake import check_ids, check_inputs, check_labels, check_several, check_split
 from introspect.plugin import Progress
 from introspect.sheets import read_sheets
 from introspect.source import read_memory, read_path
@@ -232,7 +232,7 @@ def load_samples(
             `(x, y)`, `{"x": …, "y": …}` or x alone; a DataLoader or Dataset; Samples. A name or
             path may end in `:train`, `:validation` or `:test`.
         split: keep this split only.
-        classes: class names, where the data do not tell.
+        classes: names of all classes, for data that do not tell or hold some of them only.
         on_bytes: told the progress of a download.
 
     Raises:
@@ -259,11 +259,28 @@ def load_samples(
 def make_samples(
     columns: Columns, *, name: str = "data", classes: Sequence[str] | None = None
 ) -> Samples:
-    """Samples from raw arrays, checked; without a split, 80/10/10 by class with seed 0."""
+    """Samples from raw arrays, checked; without a split, 80/10/10 by class with seed 0.
+
+    Args:
+        columns: what a reader found.
+        name: what to call them.
+        classes: the names of all classes, for example a model's; the data may then lack some.
+            Where the data name their own, equal names are matched.
+
+    Raises:
+        BadInput: as `check_inputs` and `check_labels`, or one class only and no `classes`.
+    """
     x, notes = check_inputs(columns.x)
     n = len(x)
-    names = columns.classes if classes is None else classes
-    y, names = check_labels(columns.y, n, names)
+    own = columns.classes
+    y, names = check_labels(columns.y, n, classes if own is None else own)
+    if classes is None and (own is None or len(names) == 1):
+        check_several(y, names)
+    if classes is not None and own is not None:
+        given = tuple(str(name) for name in classes)
+        y, note = _fit_names(y, names, given)
+        y, names = check_labels(y, n, given)
+        notes = (*notes, note) if note else notes
     split = stratified_split(y) if columns.split is None else check_split(columns.split, n)
     ids = np.arange(n) if columns.ids is None else check_ids(columns.ids, n)
     return Samples(x, y, split, names, ids, name, (*columns.notes, *notes))

@@ -388,3 +388,13 @@ def test_classes_of_both_are_matched_by_name():
     assert digits.y.tolist() == [3, 5, 3, 5, 3, 5]
     other = samples.fitted((1, 3, 3), ["A", "B", "C"])
     assert np.array_equal(other.y, samples.y) and not other.notes
+
+
+def test_some_of_known_classes_are_enough(tmp_path):
+    for i in range(3):
+        (tmp_path / "set" / "dog").mkdir(parents=True, exist_ok=True)
+        Image.new("L", (5, 4), i).save(tmp_path / "set" / "dog" / f"{i}.png")
+    with pytest.raises(BadInput, match="All labels are dog"):
+        load_samples(tmp_path / "set")
+    samples = load_samples(tmp_path / "set", classes=["ant", "bee", "dog"])
+    assert samples.y.tolist() == [2, 2, 2] and samples.classes == ("ant", "bee", "dog")
