@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -230,7 +231,7 @@ def build(options: argparse.Namespace) -> Answer:
                 "out": options.out,
                 "layers": options.layers,
                 "test": options.test,
-                "preprocess": options.preprocess,
+                "preprocessing": _preprocessing(options.preprocess),
                 "link": options.link,
                 "epochs": options.epochs,
                 "device": options.device,
@@ -240,6 +241,22 @@ def build(options: argparse.Namespace) -> Answer:
         )
     finally:
         bar.close()
+
+
+def _preprocessing(text: str | None) -> dict[str, list[float]] | None:
+    """Mean and std as a layer list states them, from `0.13/0.31` or `0.5,0.5,0.4/0.2,0.2,0.2`."""
+    if text is None:
+        return None
+    try:
+        mean, std = ([float(value) for value in side.split(",")] for side in text.split("/"))
+    except ValueError:
+        mean, std = [], []
+    if not mean or len(mean) != len(std) or not all(map(math.isfinite, mean)) or min(std) <= 0:
+        raise BadInput(
+            f"--preprocess {text} is not mean/std: give two numbers such as 0.13/0.31, "
+            "or one for each channel such as 0.5,0.5,0.4/0.2,0.2,0.2."
+        )
+    return {"mean": mean, "std": std}
 
 
 def tell_build(answer: Answer) -> str:

@@ -82,6 +82,9 @@ def test_a_wrong_command_line_is_one_sentence_and_status_2(
         ("app --port 99999", "99999 is not a port"),
         ("bench nothing", "There is no measurement 'nothing'"),
         ("build m.safetensors d -o o.atlas --epochs 0", "--epochs 0 is too few"),
+        ("build m.safetensors d -o o.atlas --preprocess 0.1", "--preprocess 0.1 is not mean/std"),
+        ("build m.safetensors d -o o.atlas --preprocess 1,2/3", "--preprocess 1,2/3 is not mean"),
+        ("build m.safetensors d -o o.atlas --preprocess 0/0", "--preprocess 0/0 is not mean/std"),
     ],
 )
 def test_bad_input_is_one_sentence_on_stderr_and_status_2(
