@@ -143,8 +143,8 @@ def caption(atlas: Atlas) -> str:
         f"{units:,} hidden units answer more or less strongly; an encoder, trained once and then "
         f"frozen, turns those answers into two numbers, and there the dot lies. So {what} the "
         f"network treats alike lie together, and the same {one} always lands at the same place. "
-        "Colours are classes; a ring marks a mistake. The shade beneath is the error to expect at "
-        "each place, estimated without looking at labels: where it is dark, doubt the network. "
+        "Colours are classes; a ring marks a mistake. The tint of the ground is the error to expect "
+        "at each place: the stronger the tint, the less the network should be trusted there. "
         f"Point at a dot to see its {one}, click to pin it, draw round some (Shift-drag) to look "
         "at them together."
     )

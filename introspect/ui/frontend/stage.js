@@ -110,6 +110,7 @@ export class Stage {
     else this.legend.showClasses(title, colouring, map.counts, state.filter.only?.codes ?? null);
     this.errorBar.show(map.showsChart(), table.manifest.chart, map.theme.error);
     this.canvas.setAttribute("aria-label", map.summary());
+    this.node.setAttribute("aria-label", `${map.summary()} ${HELP}`);
     this.tell();
   }
 
