@@ -14,10 +14,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from introspect.atlas import Atlas, Chart, Points, Positions
+    from introspect.atlas import Atlas, Chart
     from introspect.building import build, load
     from introspect.classifier import Classifier, load_classifier, save_classifier
+    from introspect.engine import Positions
     from introspect.errors import BadInput, Cancelled, IntrospectError, NewerFormat
+    from introspect.points import Points
     from introspect.recording import Recording, record
     from introspect.samples import Samples, load_samples
 
@@ -51,8 +53,8 @@ _HOME = {
     "Classifier": "classifier",
     "IntrospectError": "errors",
     "NewerFormat": "errors",
-    "Points": "atlas",
-    "Positions": "atlas",
+    "Points": "points",
+    "Positions": "engine",
     "Recording": "recording",
     "Samples": "samples",
     "build": "building",
