@@ -4,8 +4,8 @@
     atlas = introspect.build(module, (x, y))
     atlas.open()
 
-Letters in shapes: `n` samples, `p` units (all recorded layers side by side), `k` classes, `t` steps,
-`m` a batch of located inputs, `g` chart cells a side.
+Letters in shapes: `n` samples, `p` units (all recorded layers side by side), `k` classes,
+`t` steps, `m` a batch of located inputs, `g` chart cells a side.
 """
 
 from __future__ import annotations
