@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Int64
@@ -30,9 +30,7 @@ def draw(
     atlas: Atlas,
     *,
     view: str = "infovae",
-    colour: Literal["label", "predicted", "correct", "log_error", "log_error_map", "off_map"] = (
-        "label"
-    ),
+    colour: str = "label",
     count: int | None = 20_000,
     error_map: bool = True,
     dark: bool = False,
@@ -42,7 +40,8 @@ def draw(
 
     Args:
         view: projection, one of `atlas.points.views`.
-        colour: what colours mean; mistakes get a ring where classes are coloured.
+        colour: label, predicted, correct, log_error, log_error_map or off_map; mistakes get a
+            ring where classes are coloured.
         count: most samples drawn, chosen at random; None draws all (slow in a browser).
         error_map: whether the error estimated over the plane lies beneath; InfoVAE view only.
         dark: on a dark ground.
