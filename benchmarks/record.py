@@ -79,7 +79,11 @@ def run() -> dict[str, Any]:
             times = {
                 "forward": _time(bare),
                 "forward_ready": _time(bare_ready),
-                "record": _time(lambda turn=turn: record(classifier, samples, f"{folder}/{turn}", batch=BATCH, device="cpu")),
+                "record": _time(
+                    lambda turn=turn: record(
+                        classifier, samples, f"{folder}/{turn}", batch=BATCH, device="cpu"
+                    )
+                ),
             }
             size = sum(file.stat().st_size for file in Path(folder, str(turn)).iterdir())
             for file in Path(folder, str(turn)).iterdir():

@@ -18,38 +18,23 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
-from introspect.activation import (
-    ACTIVATIONS,
-    NORMALISED,
-    WEIGHTED,
-    Call,
-    call_names,
-    first_tensor,
-    trace_calls,
-)
+from introspect.activation import Layer, device_of, find_layers, first_line, first_tensor
 from introspect.errors import BadInput
-from introspect.formats.layers import LayerList, build_module, list_layers, read_layers, write_layers
+from introspect.formats.layers import (
+    LayerList,
+    build_module,
+    list_layers,
+    read_layers,
+    write_layers,
+)
 from introspect.formats.safetensors import fill_module, read_tensors, write_tensors
 
 LINKS = ("sigmoid", "softmax", "probabilities")
 
 
 @dataclass(frozen=True)
-class Layer:
-    """One activation that can be recorded; a classifier lists them in execution order."""
-
-    name: str
-    op: str
-    shape: tuple[int, ...]
-    units: int
-    hidden: bool
-    call: int = 0
-    channel: int = 0
-
-
-@dataclass(frozen=True)
 class Preprocessing:
-    """Per-channel mean and standard deviation, applied inside the classifier; identity by default."""
+    """Per-channel mean and standard deviation, applied inside the classifier."""
 
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
@@ -77,7 +62,7 @@ class Classifier:
 
     def __post_init__(self) -> None:
         # Kept, because looking it up walks the module tree: dear for a single picture.
-        object.__setattr__(self, "device", _device(self.module))
+        object.__setattr__(self, "device", device_of(self.module))
         if not self.preprocessing.identity:
             tall = (-1,) + (1,) * (len(self.input_shape) - 1)
             mean = torch.tensor(self.preprocessing.mean, device=self.device).reshape(tall)
@@ -118,17 +103,21 @@ class Classifier:
             raise BadInput(f"The input shape {shape} is empty; give e.g. (1, 28, 28).")
         preprocessing = _fitting(preprocessing or Preprocessing(), shape)
         if link not in ("auto", *LINKS):
-            raise BadInput(f'The link "{link}" is unknown; use auto, sigmoid, softmax or probabilities.')
+            raise BadInput(
+                f'The link "{link}" is unknown; use auto, sigmoid, softmax or probabilities.'
+            )
         low, high = float(bounds[0]), float(bounds[1])
         if not low < high:
             raise BadInput(f"The bounds {bounds} are not a smaller and a larger number.")
         with torch.random.fork_rng(devices=[]), torch.no_grad():
-            layers, width, shares = _probe(own, shape)
+            layers, width, shares = find_layers(own, shape)
         if link == "auto":
             link = "probabilities" if shares else "softmax"
         names = tuple(str(name) for name in classes) if classes else tuple(map(str, range(width)))
         if len(names) != width:
-            raise BadInput(f"{len(names)} class names were given but the network has {width} classes.")
+            raise BadInput(
+                f"{len(names)} class names were given but the network has {width} classes."
+            )
         return cls(
             module=own,
             layers=layers,
@@ -140,8 +129,8 @@ class Classifier:
             fingerprint=_fingerprint(own, layers, shape, preprocessing, link),
         )
 
-    def __call__(self, x: Float[torch.Tensor, "m *input"]) -> Float[torch.Tensor, "m k"]:
-        """Logits, differentiable with respect to x; with link "probabilities", the shares themselves.
+    def __call__(self, x: Float[torch.Tensor, " m *input"]) -> Float[torch.Tensor, "m k"]:
+        """Logits, differentiable with respect to x; shares with link "probabilities".
 
         A network of one output o has two classes, read as (-o/2, o/2) for softmax, (-o, o) for
         sigmoid and (1-o, o) for probabilities: all three say the same share σ(o), or o.
@@ -151,7 +140,7 @@ class Classifier:
         """
         return self.logits_of(self.module(self.prepare(x)))
 
-    def outputs(self, x: Float[torch.Tensor, "m *input"]) -> Float[torch.Tensor, "m k"]:
+    def outputs(self, x: Float[torch.Tensor, " m *input"]) -> Float[torch.Tensor, "m k"]:
         """ŷ: what the network says, after the link."""
         return self.link_outputs(self(x))
 
@@ -169,10 +158,13 @@ class Classifier:
         """
         if x.shape[1:] != self.input_shape or x.dim() != len(self.input_shape) + 1:
             raise BadInput(
-                f"The network takes inputs of shape {self.input_shape} in a batch; got {tuple(x.shape)}."
+                f"The network takes inputs of shape {self.input_shape} in a batch; "
+                f"got {tuple(x.shape)}."
             )
         if not x.is_floating_point():
-            raise BadInput(f"The network takes float32 in [0, 1]; got {x.dtype}: divide by 255 first.")
+            raise BadInput(
+                f"The network takes float32 in [0, 1]; got {x.dtype}: divide by 255 first."
+            )
         x = x.to(self.device, torch.float32)
         return x if self._shift is None else (x - self._shift[0]) / self._shift[1]
 
@@ -197,12 +189,6 @@ class Classifier:
         )
 
 
-def _device(module: nn.Module) -> torch.device:
-    for tensor in (*module.parameters(), *module.buffers()):
-        return tensor.device
-    return torch.device("cpu")
-
-
 def _copied(module: nn.Module) -> nn.Module:
     """A copy of our own: wrappers taken off, float32, evaluation mode, no gradients on weights."""
     if not isinstance(module, nn.Module):
@@ -212,15 +198,20 @@ def _copied(module: nn.Module) -> nn.Module:
     if isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
         module = module.module
     for name, tensor in (*module.named_parameters(), *module.named_buffers()):
-        if isinstance(tensor, nn.parameter.UninitializedTensorMixin) or tensor.is_meta:
-            raise BadInput(f'The weights "{name}" have no values yet; run or load the network first.')
+        if isinstance(tensor, nn.parameter.UninitializedParameter) or tensor.is_meta:
+            raise BadInput(
+                f'The weights "{name}" have no values yet; run or load the network first.'
+            )
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             what = "NaN" if torch.isnan(tensor).any() else "infinite values"
-            raise BadInput(f'The weights "{name}" contain {what}; the training went wrong or the file is damaged.')
+            raise BadInput(
+                f'The weights "{name}" contain {what}; the training went wrong or the file '
+                "is damaged."
+            )
     try:
         own = copy.deepcopy(module)
     except Exception as error:
-        raise BadInput(f"The network cannot be copied ({_first_line(error)}).") from error
+        raise BadInput(f"The network cannot be copied ({first_line(error)}).") from error
     return own.float().eval().requires_grad_(False)
 
 
@@ -229,88 +220,12 @@ def _fitting(preprocessing: Preprocessing, shape: tuple[int, ...]) -> Preprocess
     std = tuple(float(v) for v in preprocessing.std)
     for what, values in (("mean", mean), ("std", std)):
         if len(values) not in (1, shape[0]) or not all(math.isfinite(v) for v in values):
-            raise BadInput(f"The preprocessing's {what} needs 1 or {shape[0]} finite numbers; got {values}.")
+            raise BadInput(
+                f"The preprocessing's {what} needs 1 or {shape[0]} finite numbers; got {values}."
+            )
     if min(std) <= 0:
         raise BadInput(f"The preprocessing's std must be above 0; got {std}.")
     return Preprocessing(mean, std)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-
-
-def _run(module: nn.Module, x: torch.Tensor) -> tuple[list[Call], torch.Tensor]:
-    try:
-        calls, output = trace_calls(module, x)
-    except Exception as error:
-        raise BadInput(
-            f"The network does not accept a batch of {len(x)} inputs of shape {tuple(x.shape[1:])}: "
-            f"{_first_line(error)}."
-        ) from error
-    found = first_tensor(output)
-    if found is None or found.dim() != 2 or found.shape[0] != len(x) or found.shape[1] < 1:
-        got = "no tensor" if found is None else f"shape {tuple(found.shape)}"
-        raise BadInput(f"The network must return one row of class scores an input (m, k); for m = {len(x)} it returned {got}.")
-    return calls, found
-
-
-def _probe(module: nn.Module, shape: tuple[int, ...]) -> tuple[tuple[Layer, ...], int, bool]:
-    """Layers, number of classes, and whether the outputs already are shares.
-
-    Zeros in a batch of two find the layers; random inputs in a batch of three must find the same
-    ones, and must come out alone as they came out together: same input, same place.
-    """
-    device = _device(module)
-    calls, output = _run(module, torch.zeros(2, *shape, device=device))
-    seeded = torch.Generator().manual_seed(0)
-    x = torch.rand(3, *shape, generator=seeded).to(device)
-    again, together = _run(module, x)
-    if [c.op for c in calls] != [c.op for c in again]:
-        raise BadInput("The network takes another path for another input; only networks that always run the same layers can be studied.")
-    alone = torch.cat([_run(module, x[i : i + 1])[1] for i in range(3)])
-    scale = 1 + together.abs().max()
-    if not bool((alone - together).abs().max() <= 1e-3 * scale):
-        raise BadInput(
-            "The network answers differently for one input alone and in a batch: look for a batch norm "
-            "without running statistics, or a dropout that ignores eval()."
-        )
-    layers = _layers(calls, again, output)
-    ends = next((c.op for c in reversed(calls) if _is_output(c, output)), "")
-    rows = together.sum(1)
-    sums = together.shape[1] > 1 and bool((together >= 0).all() and ((rows - 1).abs() < 1e-4).all())
-    width = 2 if output.shape[1] == 1 else output.shape[1]
-    return layers, width, ends in ("sigmoid", "softmax") or sums
-
-
-def _is_output(call: Call, output: torch.Tensor) -> bool:
-    """Whether the call's result is the network's own output, perhaps seen through a view."""
-    return call.result.data_ptr() == output.data_ptr() and call.result.numel() == output.numel()
-
-
-def _layers(two: list[Call], three: list[Call], output: torch.Tensor) -> tuple[Layer, ...]:
-    """The recordable calls: a tensor whose first axis is the batch and whose shape is fixed."""
-    last = max((i for i, c in enumerate(two) if c.op in WEIGHTED), default=-1)
-    fits = [
-        a.result.dim() > 0
-        and a.result.shape[0] == 2
-        and b.result.shape[0] == 3
-        and a.result.shape[1:] == b.result.shape[1:]
-        and a.op not in NORMALISED
-        for a, b in zip(two, three, strict=True)
-    ]
-    active = [
-        fit and call.op in ACTIVATIONS and not _is_output(call, output)
-        for fit, call in zip(fits, two, strict=True)
-    ]
-    layers = []
-    for i, (name, call) in enumerate(zip(call_names(two), two, strict=True)):
-        if fits[i]:
-            shape = tuple(call.result.shape[1:])
-            channel = call.channel if len(shape) > 1 else 0
-            hidden = active[i] if any(active) else call.op in WEIGHTED and i != last
-            units = shape[channel] if shape else 1
-            layers.append(Layer(name, call.op, shape, units, hidden, i, channel))
-    return tuple(layers)
 
 
 def _fingerprint(
@@ -320,7 +235,7 @@ def _fingerprint(
     preprocessing: Preprocessing,
     link: str,
 ) -> str:
-    """sha256 over what decides the outputs: structure with its settings, weights, how they are read."""
+    """sha256 over what decides the outputs: structure, settings, weights, how they are read."""
     digest = hashlib.sha256()
     # Some modules print functions with their address, which differs from process to process.
     structure = re.sub(r"0x[0-9a-fA-F]+", "", repr(module))
@@ -383,11 +298,13 @@ def _beside(path: Path) -> Path:
     for name in names:
         if (path.parent / name).is_file():
             return path.parent / name
-    raise BadInput(f"{path.name} holds weights only; give its layer list too (a YAML or JSON file).")
+    raise BadInput(
+        f"{path.name} holds weights only; give its layer list too (a YAML or JSON file)."
+    )
 
 
 def save_classifier(classifier: Classifier, folder: str | Path) -> bool:
-    """Writes graph.json and model.safetensors; False, with nothing written, where that cannot say all.
+    """Writes graph.json and model.safetensors; False, and nothing, where that cannot say all.
 
     Only an `nn.Sequential` of listed layers, none used twice, is what its layer list says it is.
     """

@@ -1,4 +1,4 @@
-"""Recordings: the activations, outputs and logits of many samples, streamed to disk and memory-mapped."""
+"""Recordings: activations, outputs and logits of many samples, streamed to disk and mapped."""
 
 from __future__ import annotations
 
@@ -149,7 +149,9 @@ def record(
         raise BadInput(f"The batch must hold at least one sample; got {batch}.")
     y = np.array(samples.y, np.int64)
     if y.max(initial=-1) >= k:
-        raise BadInput(f"The label {y.max()} is out of range: the network has {k} classes, 0 to {k - 1}.")
+        raise BadInput(
+            f"The label {y.max()} is out of range: the network has {k} classes, 0 to {k - 1}."
+        )
     what = {
         "classifier": classifier.fingerprint,
         "samples": samples.fingerprint,
@@ -228,7 +230,7 @@ def _fill(
 
 
 def _record_batch(tap: Tap, x: torch.Tensor, rows: dict[str, np.ndarray]) -> None:
-    """One forward pass; every activation is cast into its columns while it is still in the cache."""
+    """One forward pass; every activation is cast into its columns while still in the cache."""
     h = torch.from_numpy(rows["h"])
     if tap.classifier.device.type == "cpu":
         columns = [h[:, span] for span in tap.spans.values()]
@@ -256,7 +258,7 @@ def _all_finite(h: np.ndarray) -> bool:
 
 
 def _blame(tap: Tap, x: torch.Tensor, ids: np.ndarray) -> None:
-    """Raises with the first sample and layer that are not finite; returns if float32 holds them all."""
+    """Raises with the first sample and layer that are not finite; returns if float32 holds all."""
     h, logits = tap(x)
     found = [("input", x), *((f'layer "{k}"', h[:, span]) for k, span in tap.spans.items())]
     for where, values in (*found, ("output", logits)):
@@ -301,7 +303,9 @@ def read_recording(folder: str | Path) -> Recording:
         document = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         kind, _, version = document["introspect"].partition("/")
         if kind == "recording" and version.isdigit() and int(version) > VERSION:
-            raise NewerFormat("The recording was written by a newer version of Introspect; update it.")
+            raise NewerFormat(
+                "The recording was written by a newer version of Introspect; update it."
+            )
         spans = {str(name): slice(int(a), int(b)) for name, (a, b) in document["spans"].items()}
         n, p = document["shape"]
         link, reduction = str(document["link"]), str(document["reduction"])

@@ -1,4 +1,4 @@
-"""Arrays too big for memory, written shard by shard in the background; a killed writer goes on where it was."""
+"""Arrays too big for memory, written in shards; a killed writer goes on where it was."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Columns = dict[str, tuple[int, Any]]
 
 
 def _checksum(rows: np.ndarray) -> int:
-    """Sum of one 64-bit word of every 512-byte sector: shows a sector that never reached the disk."""
+    """Sum of a 64-bit word of every 512-byte sector: shows what never reached the disk."""
     raw = rows.reshape(-1).view(np.uint8)
     whole = len(raw) // 8 * 8
     total = int(np.add.reduce(raw[:whole].view(np.uint64)[::64], dtype=np.uint64))
@@ -132,7 +132,11 @@ class Shards:
         except (OSError, ValueError):
             return
         sizes = [((self.n, width), np.dtype(dtype)) for width, dtype in self.columns.values()]
-        if not lines or lines[0] != self._settings + "\n" or [(m.shape, m.dtype) for m in maps] != sizes:
+        if (
+            not lines
+            or lines[0] != self._settings + "\n"
+            or [(m.shape, m.dtype) for m in maps] != sizes
+        ):
             return
         for line in lines[1:]:
             stop = line.partition(" ")[0]
@@ -170,7 +174,11 @@ class Shards:
             size = self.n * width * np.dtype(dtype).itemsize
             if self.start == 0:
                 path.unlink(missing_ok=True)
-                head = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": (self.n, width)}
+                head = {
+                    "descr": np.dtype(dtype).str,
+                    "fortran_order": False,
+                    "shape": (self.n, width),
+                }
                 with path.open("wb") as stream:
                     np.lib.format.write_array_header_1_0(stream, head)
                     stream.truncate(stream.tell() + size)

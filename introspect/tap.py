@@ -1,4 +1,4 @@
-"""The tap: the activations of chosen layers, one row an input, beside the logits of the same pass."""
+"""The tap: activations of chosen layers, one row an input, and the logits of the same pass."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Tap:
         )
 
     def __call__(
-        self, x: Float[torch.Tensor, "m *input"]
+        self, x: Float[torch.Tensor, " m *input"]
     ) -> tuple[Float[torch.Tensor, "m p"], Float[torch.Tensor, "m k"]]:
         """Activations and logits, float32; differentiable with respect to x."""
         parts: list[torch.Tensor] = []
@@ -151,7 +151,9 @@ class Tap:
             if slot is not None:
                 layer = self.layers[slot]
                 if op != layer.op or result.shape != (m, *layer.shape):
-                    raise BadInput("The network took another path for these inputs; it cannot be mapped.")
+                    raise BadInput(
+                        "The network took another path for these inputs; it cannot be mapped."
+                    )
                 taken += 1
                 take(slot, result)
 
@@ -186,7 +188,7 @@ class Tap:
                 # Without gradients, what a weighted layer has just made may be overwritten.
                 lean = copy.copy(child)
                 if fresh and getattr(child, "inplace", None) is False:
-                    lean.inplace = True
+                    setattr(lean, "inplace", True)  # noqa: B010  (nn.Module types it as a module)
                 self._lean.append((_step(lean), slot))
                 fresh = bool(heard) and heard[0] in WEIGHTED and slot is None
         return steps
@@ -201,7 +203,7 @@ def _step(child: nn.Module) -> Step:
 
 
 def _flat(module: nn.Module) -> list[nn.Module] | None:
-    """The layers of an `nn.Sequential` of torch's own leaf layers without hooks, nested ones opened."""
+    """The layers of an `nn.Sequential` of torch's own leaves without hooks, nested ones opened."""
     if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
         return None
     if type(module) is nn.Sequential:

@@ -1,1 +1,1 @@
-"""Safe readers of model files, one file a format: each checks before it believes, none runs code."""
+"""Safe readers of model files, one file a format: each checks first, and none runs code."""

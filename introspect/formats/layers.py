@@ -1,10 +1,12 @@
-"""Layer lists: a network written as YAML or JSON, one allow-listed `torch.nn` layer a line, and back."""
+"""Layer lists: a network as YAML or JSON, one allow-listed `torch.nn` layer a line, and back."""
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import math
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,8 +45,9 @@ WORDS = frozenset(
 # Never read from a document: where and how tensors are kept, and pooling that returns a pair.
 CLOSED = frozenset(("device", "dtype", "return_indices"))
 COUNTS = frozenset(
-    "in_features out_features in_channels out_channels num_features kernel_size stride dilation groups "
-    "normalized_shape num_groups num_channels num_parameters upscale_factor output_size size".split()
+    "in_features out_features in_channels out_channels num_features kernel_size stride dilation "
+    "groups normalized_shape num_groups num_channels num_parameters upscale_factor output_size "
+    "size".split()
 )
 
 
@@ -61,7 +64,7 @@ class LayerList:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without anchors and aliases, which can unfold one kilobyte to gigabytes, and not too deep."""
+    """YAML without anchors and aliases, which unfold a kilobyte to gigabytes, and not too deep."""
 
     depth = 0
 
@@ -70,11 +73,41 @@ class _Loader(yaml.SafeLoader):
             raise BadInput("The layer list uses YAML anchors or aliases; write every layer out.")
         self.depth += 1
         if self.depth > DEPTH:
-            raise BadInput(f"The layer list is nested more than {DEPTH} deep; it should be a flat list.")
+            raise BadInput(
+                f"The layer list is nested more than {DEPTH} deep; it should be a flat list."
+            )
         try:
             return super().compose_node(parent, index)
         finally:
             self.depth -= 1
+
+
+# YAML 1.1 reads `no` as False and `1e-5` as a word; class names and layer settings mean neither.
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in pairs if tag != "tag:yaml.org,2002:bool"]
+    for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(DEPTH):
+        lists = [
+            v.values() if isinstance(v, dict) else v for v in level if isinstance(v, (dict, list))
+        ]
+        level = [v for inside in lists for v in inside]
+    if level:
+        raise BadInput(
+            f"The layer list is nested more than {DEPTH} deep; it should be a flat list."
+        )
 
 
 def parse_document(text: str) -> Any:
@@ -84,13 +117,22 @@ def parse_document(text: str) -> Any:
         BadInput: the text is too long, too deep, uses aliases, or is neither YAML nor JSON.
     """
     if len(text) > DOCUMENT_BYTES:
-        raise BadInput(f"The layer list has more than {DOCUMENT_BYTES} characters; that is no layer list.")
+        raise BadInput(
+            f"The layer list has more than {DOCUMENT_BYTES} characters; that is no layer list."
+        )
+    if text.lstrip().startswith("{"):
+        with contextlib.suppress(ValueError, RecursionError):
+            value = json.loads(text)
+            _check_depth(value)
+            return value
     try:
         return yaml.load(text, _Loader)  # noqa: S506  (a SafeLoader, narrowed further)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         line = getattr(getattr(error, "problem_mark", None), "line", None)
         where = "" if line is None else f" near line {line + 1}"
-        raise BadInput(f"The layer list is neither YAML nor JSON{where}; compare it with the example.") from error
+        raise BadInput(
+            f"The layer list is neither YAML nor JSON{where}; compare it with the example."
+        ) from error
 
 
 def read_layers(document: str | Path | Mapping[str, Any]) -> LayerList:
@@ -114,13 +156,18 @@ def read_layers(document: str | Path | Mapping[str, Any]) -> LayerList:
         raise BadInput('A layer list is a document with "input_shape" and a list "layers".')
     kind, _, version = str(document.get("introspect", f"layers/{VERSION}")).partition("/")
     if kind != "layers" or not version.isdigit():
-        raise BadInput(f'The document is no layer list: it says "introspect: {document["introspect"]}".')
+        raise BadInput(
+            f'The document is no layer list: it says "introspect: {document["introspect"]}".'
+        )
     if int(version) > VERSION:
         raise NewerFormat("The layer list was written by a newer version of Introspect; update it.")
     known = {"introspect", "input_shape", "classes", "link", "preprocessing", "bounds", "layers"}
     strange = next((key for key in document if key not in known), None)
     if strange is not None:
-        raise BadInput(f'The layer list has an unknown entry "{strange}"; known are {", ".join(sorted(known))}.')
+        raise BadInput(
+            f'The layer list has an unknown entry "{strange}"; '
+            f"known are {', '.join(sorted(known))}."
+        )
     shape = document.get("input_shape")
     if not isinstance(shape, list) or not 1 <= len(shape) <= 4 or not all(map(_is_count, shape)):
         raise BadInput('The layer list needs "input_shape", e.g. [1, 28, 28].')
@@ -128,14 +175,18 @@ def read_layers(document: str | Path | Mapping[str, Any]) -> LayerList:
     if classes is not None and not (isinstance(classes, list) and 2 <= len(classes) <= 100_000):
         raise BadInput('"classes" in the layer list must be a list of at least two names.')
     if not 1 <= len(document["layers"]) <= LAYERS:
-        raise BadInput(f"A layer list has 1 to {LAYERS} layers; this one has {len(document['layers'])}.")
+        raise BadInput(
+            f"A layer list has 1 to {LAYERS} layers; this one has {len(document['layers'])}."
+        )
     layers = tuple(_entry(i, entry) for i, entry in enumerate(document["layers"]))
     names = [name for name, _, _ in layers]
     if len(set(names)) < len(names):
         raise BadInput("Two layers of the layer list have the same name.")
     link = document.get("link", "auto")
     if link not in ("auto", "sigmoid", "softmax", "probabilities"):
-        raise BadInput(f'The link "{link}" is unknown; use auto, sigmoid, softmax or probabilities.')
+        raise BadInput(
+            f'The link "{link}" is unknown; use auto, sigmoid, softmax or probabilities.'
+        )
     return LayerList(
         input_shape=tuple(shape),
         layers=layers,
@@ -183,22 +234,25 @@ def _entry(position: int, entry: Any) -> tuple[str, str, dict[str, Any]]:
         if not name or "." in name or len(name) > 100 or name in dir(nn.Sequential):
             raise BadInput(f'{where} cannot be called "{name[:100]}"; use a plain word.')
     if len(entry) != 1:
-        raise BadInput(f"{where} must hold exactly one layer; start every layer on a line of its own.")
+        raise BadInput(
+            f"{where} must hold exactly one layer; start every layer on a line of its own."
+        )
     op, given = next(iter(entry.items()))
     if op not in ALLOWED:
-        raise BadInput(f'{where}: "{str(op)[:60]}" is not a known layer; known are {", ".join(sorted(ALLOWED))}.')
+        raise BadInput(
+            f'{where}: "{str(op)[:60]}" is not a known layer; '
+            f"known are {', '.join(sorted(ALLOWED))}."
+        )
     if given is None:
         given = []
     args = given if isinstance(given, (list, Mapping)) else [given]
     signature = inspect.signature(ALLOWED[op])
     try:
-        bound = (
-            signature.bind(**args)
-            if isinstance(args, Mapping)
-            else signature.bind(*args)
-        )
+        bound = signature.bind(**args) if isinstance(args, Mapping) else signature.bind(*args)
     except TypeError as error:
-        raise BadInput(f"{where}: {op} does not take {given!r}: {error}; it takes {_takes(signature)}.") from error
+        raise BadInput(
+            f"{where}: {op} does not take {given!r}: {error}; it takes {_takes(signature)}."
+        ) from error
     for key, value in bound.arguments.items():
         if key in CLOSED or not _is_value(value) or (key in COUNTS and not _is_counts(value)):
             raise BadInput(f"{where}: {op} cannot have {key} = {str(value)[:60]}.")
@@ -241,7 +295,9 @@ def build_module(listed: LayerList) -> nn.Sequential:
                 module.add_module(name, ALLOWED[op](**args))
             except Exception as error:
                 reason = (str(error).splitlines() or ["?"])[0]
-                raise BadInput(f"Layer {position} of the layer list: {op} cannot be made: {reason}.") from error
+                raise BadInput(
+                    f"Layer {position} of the layer list: {op} cannot be made: {reason}."
+                ) from error
     count = sum(p.numel() for p in module.parameters())
     if count > WEIGHTS:
         raise BadInput(f"The layer list describes {count} weights; at most {WEIGHTS} are loaded.")
@@ -286,7 +342,10 @@ def list_layers(module: nn.Module) -> tuple[tuple[str, str, dict[str, Any]], ...
 
 def _has_hooks(module: nn.Module) -> bool:
     return bool(
-        module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
     )
 
 

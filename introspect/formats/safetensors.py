@@ -1,4 +1,4 @@
-"""Safetensors files: the header is checked before the library sees the file, then weights fill a module."""
+"""Safetensors files: the header is checked first, then the weights fill a module."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ def check_header(file: str | Path) -> dict[str, tuple[str, tuple[int, ...]]]:
     for name, (kind, shape, offsets) in shapes.items():
         whole = all(type(v) is int and 0 <= v < SIDE for v in (*shape, *offsets))
         if kind not in SIZES or not whole or len(shape) > 8 or len(offsets) != 2:
-            raise BadInput(f'{path.name}: the tensor "{name[:80]}" has an impossible type or shape.')
+            raise BadInput(
+                f'{path.name}: the tensor "{name[:80]}" has an impossible type or shape.'
+            )
         if 8 + length + offsets[1] > size:
             raise BadInput(f"{path.name} is cut short; copy or export the weights again.")
     return {name: (kind, shape) for name, (kind, shape, _) in shapes.items()}
@@ -82,7 +84,9 @@ def read_tensors(file: str | Path) -> dict[str, torch.Tensor]:
     try:
         return load_file(file)
     except (SafetensorError, OSError, ValueError) as error:
-        raise BadInput(f"{Path(file).name} is damaged ({error}); export the weights again.") from error
+        raise BadInput(
+            f"{Path(file).name} is damaged ({error}); export the weights again."
+        ) from error
 
 
 def write_tensors(tensors: dict[str, torch.Tensor], file: str | Path) -> None:
@@ -121,10 +125,14 @@ def fill_module(module: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
                 f"but the layer list needs {tuple(place.shape)}."
             )
         if given.is_floating_point() != place.is_floating_point():
-            raise BadInput(f'The tensor "{name}" is {given.dtype} in the file; it must be {place.dtype}.')
+            raise BadInput(
+                f'The tensor "{name}" is {given.dtype} in the file; it must be {place.dtype}.'
+            )
         given = given.to(place.dtype)
         if given.is_floating_point() and not torch.isfinite(given).all():
-            raise BadInput(f'The tensor "{name}" contains NaN or infinite values; train or export again.')
+            raise BadInput(
+                f'The tensor "{name}" contains NaN or infinite values; train or export again.'
+            )
         found[name] = given
     extra = next((name for name in tensors if name not in wanted), None)
     if extra is not None:

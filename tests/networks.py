@@ -1,0 +1,49 @@
+"""Small networks for tests: odd ones, and plain ones with fixed weights."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+def seeded(make):
+    """The module that `make()` gives under a fixed seed, without touching the global one."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        return make()
+
+
+class Functional(nn.Module):
+    """Activations as functions, as methods, as a shared in-place module, and tied linear layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 3)
+        self.shared = nn.ReLU(inplace=True)
+        self.first = nn.Linear(4, 6)
+        self.tied = nn.Linear(6, 6)
+        self.last = nn.Linear(6, 3)
+
+    def forward(self, x):
+        x = F.relu(self.conv(x))
+        x = self.shared(self.first(x.mean((2, 3))))
+        x = self.shared(self.tied(x))
+        x = torch.tanh(self.tied(x))
+        return self.last(self.first(x[:, :4]).sigmoid())
+
+
+class Wrapped(nn.Module):
+    """Calls a function of a module and a tensor, to build one odd network a line."""
+
+    def __init__(self, forward, *parts):
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+        self.call = forward
+
+    def forward(self, x):
+        return self.call(self, x)
+
+
+def small(*tail: nn.Module) -> nn.Module:
+    return seeded(lambda: nn.Sequential(nn.Linear(4, 5), nn.ELU(), nn.Linear(5, 3), *tail))
