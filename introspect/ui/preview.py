@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int64, UInt8
 
+from introspect.plots.palette import class_colours
+
 WIDTH, HEIGHT = 360, 220
 MARGIN = 0.02
-PETROFF = "3f90da ffa90e bd1f01 94a4a2 832db6 a96b59 e76300 b9ac70 717581 92dadd"
-"""Ten colours that people with any colour vision tell apart (Petroff, arXiv:2107.02270)."""
+UNLABELLED = "#8a8f98"
+"""The last colour: that of label -1."""
 
 
 def draw(points: Path) -> bytes:
@@ -42,8 +44,9 @@ def paint(
     inside = (column >= 0) & (column < WIDTH) & (row >= 0) & (row < HEIGHT)
     pixel = (row * WIDTH + column)[inside]
     count = np.bincount(pixel, minlength=WIDTH * HEIGHT)
-    palette = np.frombuffer(bytes.fromhex(PETROFF), np.uint8).reshape(-1, 3)
-    colour = palette[label[inside] % len(palette)].astype(float)
+    classes = class_colours(int(label.max(initial=0)) + 1)
+    palette = np.array([list(bytes.fromhex(code[1:])) for code in (*classes, UNLABELLED)], float)
+    colour = palette[label[inside]]
     mixed = [np.bincount(pixel, colour[:, i], WIDTH * HEIGHT) for i in range(3)]
     rgb = np.stack(mixed, 1) / np.maximum(count, 1)[:, None]
     strength = np.log1p(count) / np.log1p(max(np.quantile(count[count > 0], 0.98), 1.0))
