@@ -350,7 +350,9 @@ def _bundled(name: str) -> Columns | None:
 
     version = open_folder(atlas)
     points = parquet.read_table(version / "points.parquet", columns=["id", "label", "split"])
-    ids, y, split = (points[column].to_numpy() for column in ("id", "label", "split"))
+    ids, y = (points[column].to_numpy() for column in ("id", "label"))
+    names = points["split"].to_pylist()
+    split = np.array([SPLITS.index(name) for name in names], np.uint8)
     order = np.argsort(ids, kind="stable")
     x = read_sheets(version / "thumbs")
     return Columns(x[order], y[order], split[order], DATASETS[name], ids[order])

@@ -26,8 +26,7 @@ from introspect.process import Owner, lock, started
 from introspect.store import cache_dir, write_file
 
 FUNCTIONS = (
-    "introspect.building:build",
-    "introspect.building:record_bundle",
+    "introspect.building:build_folder",
     "introspect.jobs.rehearsal:count",
 )
 """The only functions a worker runs; each is called with (arguments, report)."""

@@ -14,7 +14,7 @@ from introspect.errors import BadInput
 from introspect.ui import checkup, upload
 from introspect.ui.wording import plain
 
-BUILD = "introspect.building:build"
+BUILD = "introspect.building:build_folder"
 EXAMPLE = """\
 introspect: layers/1
 input_shape: [1, 28, 28]

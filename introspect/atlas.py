@@ -1,0 +1,308 @@
+"""The atlas: a network's activation space as one map, with everything needed to place new inputs on it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64
+
+from introspect.classifier import Classifier
+from introspect.engine import Engine, Positions
+from introspect.errors import BadInput
+from introspect.formats.safetensors import read_tensors
+from introspect.plugin import Progress
+from introspect.points import Points
+from introspect.projections.infovae import InfoVAEProjector
+from introspect.projections.pca import PCAProjector
+from introspect.recording import Recording, record
+from introspect.samples import Samples
+from introspect.sheets import read_about, read_sheets
+from introspect.store import cache_dir
+
+__all__ = ["Atlas", "Chart", "Points", "Positions", "Thumbs"]
+
+CHART_MARGIN = 0.06
+CHUNK = 8192
+
+
+@dataclass(frozen=True, eq=False)
+class Chart:
+    """Estimated error over the map: `log_error[r, c]` at row r from below, column c from the left.
+
+    `extent` is (x0, x1, y0, y1), the outer edges of the grid in units of z.
+    """
+
+    log_error: Float32[np.ndarray, "g g"]
+    extent: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Thumbs:
+    """Small pictures of all rows: row r is tile r % per_sheet of sheet r // per_sheet.
+
+    Tiles of `height` x `width` pixels lie row by row, `columns` a row. `lossless` sheets are the
+    samples themselves.
+    """
+
+    folder: Path
+    height: int
+    width: int
+    channels: int
+    columns: int
+    per_sheet: int
+    sheets: tuple[str, ...]
+    lossless: bool
+
+    @staticmethod
+    def of(folder: Path) -> Thumbs | None:
+        """The sheets in a folder, or None where there are none."""
+        if not (folder / "thumbs.json").exists():
+            return None
+        about = read_about(folder)
+        sizes = {name: about[name] for name in ("height", "width", "channels", "columns", "per_sheet")}
+        return Thumbs(folder, **sizes, sheets=tuple(about["sheets"]), lossless=bool(about["lossless"]))
+
+
+class Absent(torch.nn.Module):
+    """Stands where an atlas was saved without its network: says so when it is run."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        raise BadInput(
+            "This atlas was saved without its network, so nothing new can be placed on it: "
+            "open it from Python with introspect.load(path, model=your_module)."
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Atlas:
+    """The fitted whole; made by `Atlas.build` or `Atlas.load`, never changed afterwards.
+
+    `settings` says how it was built and what was measured; `thresholds` holds the alarm level of
+    `log_error` (1 % false alarms on correctly classified validation samples); `pca` is the plain
+    control projection. `folder` is the version folder it was read from, None while unsaved.
+    `made_of`, `recorded` and `evolution` are what a fresh atlas was built from; a loaded one finds
+    them on disk: use `samples`, `recording` and `checkpoints`.
+    """
+
+    engine: Engine
+    projector: InfoVAEProjector
+    pca: PCAProjector | None
+    points: Points
+    thresholds: dict[str, float]
+    settings: dict[str, Any]
+    fingerprint: str
+    name: str
+    folder: Path | None = None
+    made_of: Samples | None = None
+    recorded: Recording | None = None
+    evolution: dict[str, np.ndarray] | None = None
+    _lock: Any = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def classifier(self) -> Classifier:
+        """The network under study."""
+        return self.engine.classifier
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the k classes."""
+        return self.classifier.classes
+
+    @property
+    def z(self) -> Float32[np.ndarray, "n 2"]:
+        """Place of every recorded sample on the map."""
+        return self.points.z
+
+    @property
+    def complete(self) -> bool:
+        """Whether the network is there, so that new inputs can be placed."""
+        return not isinstance(self.classifier.module, Absent)
+
+    def locate(self, x: Any) -> Positions:
+        """Where inputs land, what the network says and how wrong it probably is.
+
+        The same input gives the same place: alone, in any batch, today and after loading.
+
+        Args:
+            x: float32 `m *input` or one `*input` in [0, 1] (tensor or array), or uint8, HW and HWC
+                pictures, which are converted.
+
+        Raises:
+            BadInput: wrong size, wrong range, NaN, or the network is absent.
+        """
+        from introspect.samples import as_input
+
+        shape = self.classifier.input_shape
+        if not (isinstance(x, torch.Tensor) and x.dtype == torch.float32 and tuple(x.shape[1:]) == shape):
+            x = as_input(x, shape)
+        elif not torch.isfinite(x).all():
+            raise BadInput("The input holds NaN or infinite values: clean it before placing it.")
+        return self.engine.locate(x)
+
+    def lift(self, z: Any) -> Float32[np.ndarray, "m p"]:
+        """The activations that points of the map stand for: the decoder's answer, float32."""
+        return self.projector.inverse_transform(np.asarray(z, np.float32).reshape(-1, 2))
+
+    def chart(self, g: int = 200) -> Chart:
+        """The estimated error ê(z) on a g by g grid that covers all points with a margin."""
+        low, high = self.z.min(0), self.z.max(0)
+        side = float((high - low).max()) * (1 + 2 * CHART_MARGIN) or 1.0
+        x0, y0 = ((low + high - side) / 2).tolist()
+        middle = (np.arange(g, dtype=np.float32) + 0.5) / g * side
+        grid = np.stack(np.meshgrid(x0 + middle, y0 + middle), -1).reshape(-1, 2).astype(np.float32)
+        with torch.inference_mode():
+            value = self.engine.map_estimator(torch.from_numpy(grid).to(self.engine.device)).cpu().numpy()
+        return Chart(value.reshape(g, g), (x0, x0 + side, y0, y0 + side))
+
+    @cached_property
+    def thumbs(self) -> Thumbs | None:
+        """Pictures of the rows, or None for tables and unsaved atlases."""
+        return None if self.folder is None else Thumbs.of(self.folder / "thumbs")
+
+    @cached_property
+    def samples(self) -> Samples | None:
+        """The recorded inputs in row order, or None where the atlas came without them."""
+        if self.made_of is not None:
+            return self.made_of
+        thumbs = self.thumbs
+        if thumbs is not None and thumbs.lossless:
+            x = read_sheets(thumbs.folder)
+        elif self.folder is not None and (self.folder / "samples" / "x.npy").exists():
+            x = np.load(self.folder / "samples" / "x.npy", mmap_mode="r", allow_pickle=False)
+        else:
+            return None
+        x = x.reshape(len(x), *self.classifier.input_shape)
+        p = self.points
+        return Samples(x, np.array(p.label), np.array(p.split), self.classes, np.array(p.id), self.settings["data"]["name"])
+
+    @property
+    def recording(self) -> Recording:
+        """The activations of all rows; recorded anew into the cache where they did not travel along."""
+        return self.record()
+
+    def record(self, on_batch: Progress | None = None) -> Recording:
+        """As `recording`, telling (done, total) while it records.
+
+        Raises:
+            BadInput: the atlas came without its inputs or without its network.
+            Cancelled: `on_batch` answered False.
+        """
+        if self.recorded is not None:
+            return self.recorded
+        samples = self.samples
+        if samples is None or not self.complete:
+            raise BadInput("This atlas came without its network or inputs, so its activations cannot be recorded.")
+        with self._lock:
+            folder = cache_dir() / "recordings" / self.fingerprint[:24]
+            tap = self.engine.tap
+            return record(
+                self.classifier,
+                samples,
+                folder,
+                layers=list(tap.spans),
+                reduction=tap.reduction,
+                device="cpu",
+                on_batch=on_batch,
+            )
+
+    def neighbours(
+        self, x: Any, count: int = 12, on_batch: Progress | None = None
+    ) -> tuple[Int64[np.ndarray, "m c"], Float32[np.ndarray, "m c"]]:
+        """The recorded rows whose activations are nearest: rows and Euclidean distances in h.
+
+        True neighbours in activation space, not on the map. The first call on a bundled atlas
+        records its activations first.
+        """
+        h = self.record(on_batch).h
+        with torch.inference_mode():
+            query, _ = self.engine.tap(torch.as_tensor(x, dtype=torch.float32).reshape(-1, *self.classifier.input_shape))
+            best = torch.empty(len(query), 0)
+            rows = torch.empty(len(query), 0, dtype=torch.long)
+            own = query.square().sum(1, keepdim=True)
+            for start in range(0, len(h), CHUNK):
+                part = torch.from_numpy(np.array(h[start : start + CHUNK], np.float32))
+                square = own + part.square().sum(1) - 2 * query @ part.T
+                best = torch.cat([best, square], 1)
+                rows = torch.cat([rows, torch.arange(start, start + len(part)).expand(len(query), -1)], 1)
+                best, kept = best.topk(min(count, best.shape[1]), 1, largest=False)
+                rows = rows.gather(1, kept)
+        return rows.numpy(), best.clamp_min(0).sqrt().numpy()
+
+    @cached_property
+    def checkpoints(self) -> dict[str, np.ndarray] | None:
+        """How a fixed set of samples moved while the network learnt, or None where it was not kept.
+
+        `step` c; `id` s; `z` c s 2 (this atlas's encoder on the activations of then) and `outputs`
+        c s k, both float16.
+        """
+        if self.evolution is not None or self.folder is None:
+            return self.evolution
+        file = self.folder / "checkpoints.safetensors"
+        if not file.exists():
+            return None
+        return {name: tensor.numpy() for name, tensor in read_tensors(file).items()}
+
+    def picture(self, row: int) -> np.ndarray:
+        """The picture of a row, uint8 `h w` or `h w 3`.
+
+        Raises:
+            BadInput: the rows are no pictures, or came without them.
+        """
+        samples = self.samples
+        if samples is None or not samples.pictures:
+            raise BadInput("The samples of this atlas are no pictures.")
+        x = samples.x[row]
+        if x.dtype != np.uint8:
+            x = (np.clip(x, 0, 1) * 255).round().astype(np.uint8)
+        return x[0] if len(x) == 1 else np.moveaxis(x, 0, -1)
+
+    def with_views(self, **views: Float32[np.ndarray, "n 2"]) -> Atlas:
+        """The same atlas with further projections of its rows, such as umap."""
+        kept = {name: view for name, view in self.points.views.items() if name != "infovae"}
+        return replace(self, points=replace(self.points, views={**kept, **views}))
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the atlas folder in one step: the old version stays whole until the new one is.
+
+        Raises:
+            BadInput: the disk is full or the folder holds something else.
+        """
+        from introspect.atlas_folder import save_atlas
+
+        return save_atlas(self, Path(path))
+
+    @staticmethod
+    def load(path: str | Path, model: Any = None) -> Atlas:
+        """The atlas in a folder, a zip, or of a bundled name; nothing in it is run.
+
+        Args:
+            model: the live module of an atlas that was saved without its network.
+
+        Raises:
+            BadInput: it is missing or damaged; NewerFormat: it needs a newer Introspect.
+        """
+        from introspect.atlas_folder import load_atlas
+
+        return load_atlas(path, model)
+
+    @staticmethod
+    def build(classifier: Any, samples: Any, **settings: Any) -> Atlas:
+        """See `introspect.building.build_atlas`."""
+        from introspect.building import build_atlas
+
+        return build_atlas(classifier, samples, **settings)
+
+    def open(self, port: int | None = None) -> None:
+        """Opens the app in the browser on this atlas, and returns when it is closed."""
+        from introspect.atlas_folder import open_in_browser
+
+        open_in_browser(self, port)
+
+

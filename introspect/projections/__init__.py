@@ -1,0 +1,1 @@
+"""Ways to lay activations out on a plane; a new one is one file in this folder."""

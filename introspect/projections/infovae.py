@@ -1,0 +1,168 @@
+"""InfoVAE: a learnt, frozen map from activations to a plane that looks like a standard normal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from introspect.basis import Basis, perceptron
+from introspect.errors import BadInput
+from introspect.plugin import Progress, knob
+from introspect.projections.base import AbstractProjection
+from introspect.training import History, Schedule, train
+
+SCHEDULES = {
+    "one_cycle": Schedule("one_cycle"),
+    "paper": Schedule("triangular", cycle=3000),
+}
+
+
+def kernel_sum(a: Float[Tensor, "m d"], b: Float[Tensor, "l d"], kernel: str) -> Float[Tensor, "m l"]:
+    """Kernel values between all pairs of rows, float32.
+
+    `gauss` is exp(-|a-b|^2 / d^2), the form in the authors' code (Zhao, Song & Ermon 2017, arXiv
+    1706.02262; for the plane exp(-|a-b|^2 / 4)); `imq` is sum_s s / (s + |a-b|^2) with
+    s = 2d (.1, .2, .5, 1, 2, 5, 10) (Tolstikhin et al. 2018).
+    """
+    width = a.shape[1]
+    square = (a.square().sum(1)[:, None] + b.square().sum(1)[None] - 2 * a @ b.T).clamp_min(0)
+    if kernel == "gauss":
+        return torch.exp(-square / width**2)
+    if kernel != "imq":
+        raise BadInput(f"There is no kernel '{kernel}': use gauss or imq.")
+    return sum(2 * width * s / (2 * width * s + square) for s in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0))
+
+
+def mmd2(
+    z: Float[Tensor, "m d"], prior: Float[Tensor, "l d"], kernel: str = "gauss", unbiased: bool = True
+) -> Float[Tensor, ""]:
+    """Squared maximum mean discrepancy between two samples (Gretton et al. 2012, eqs. 3 and 5).
+
+        E k(z,z') + E k(p,p') - 2 E k(z,p)
+
+    Unbiased leaves the pairs of a row with itself out (the U-statistic, 0 in the mean for equal
+    laws, possibly negative); biased keeps them (0 for a sample with itself, never negative).
+    """
+    inner, outer = kernel_sum(z, z, kernel), kernel_sum(prior, prior, kernel)
+    across = 2 * kernel_sum(z, prior, kernel).mean()
+    if not unbiased:
+        return inner.mean() + outer.mean() - across
+    m, n = len(z), len(prior)
+    return (inner.sum() - inner.trace()) / (m * (m - 1)) + (outer.sum() - outer.trace()) / (n * (n - 1)) - across
+
+
+@dataclass(frozen=True, eq=False)
+class InfoVAEProjector:
+    """The fitted InfoVAE: encoder p -> 2 and decoder 2 -> p, both frozen."""
+
+    encoder: nn.Sequential
+    decoder: nn.Sequential
+    history: History | None = None
+
+    def transform(self, h: Float[np.ndarray, "n p"]) -> Float[np.ndarray, "n 2"]:
+        """z of every row, float32, in batches."""
+        return _apply(self.encoder, h)
+
+    def inverse_transform(self, z: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n p"]:
+        """The decoder's activations for every point, float32."""
+        return _apply(self.decoder, z)
+
+
+@torch.inference_mode()
+def _apply(module: nn.Sequential, rows: np.ndarray) -> np.ndarray:
+    device = next(module.parameters()).device
+    parts = [
+        module(torch.from_numpy(np.array(rows[start : start + 2048], dtype=np.float32)).to(device)).cpu()
+        for start in range(0, len(rows), 2048)
+    ]
+    return torch.cat(parts).numpy() if parts else np.zeros((0, module[-1].out_features), np.float32)
+
+
+class _Pair(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.encoder, self.decoder = perceptron(width, 2), perceptron(2, width)
+
+
+@dataclass(frozen=True)
+class InfoVAE(AbstractProjection):
+    """An autoencoder squeezes every hidden activation into two numbers and back.
+
+    What it keeps is what best rebuilds the whole activation pattern, while a statistical pull (MMD)
+    spreads the points like a round cloud, so that nearby points mean similar states of the network
+    and empty regions are rare (Pardo et al. 2020, table 2; Zhao, Song & Ermon 2017).
+
+        loss = mean_i (h_i - h'_i)^2 + weight * MMD^2(z, N(0, I))
+
+    The mean over units is of activations scaled to an average variance of one. The paper's literal
+    half *sum* over units is the choice `sum`: it swamps the MMD and the cloud grows to a spread of
+    about 19.
+    """
+
+    epochs: float = knob(14, 1, 400, "Passes over the training samples.")
+    batch: int = knob(512, 32, 8192, "Samples per step.")
+    peak: float = knob(4e-3, 1e-5, 1e-1, "Highest learning rate.")
+    weight: float = knob(1.0, 0.0, 100.0, "Weight of the pull towards a round cloud (MMD).")
+    kernel: str = knob("gauss", help="Kernel of the MMD: gauss or imq.")
+    reconstruction: str = knob("mean", help="Error over units: mean, or sum (the paper's literal form).")
+    standardise: bool = knob(True, help="Give every unit the same say, however large its values.")
+    rank: int = knob(128, 2, 4096, "Principal directions of the activations that are learnt from.")
+    mmd_rows: int = knob(256, 32, 1024, "Rows of each batch that the MMD looks at.")
+    schedule: str = knob("one_cycle", help="Learning rate: one_cycle, or the paper's cycles of 3,000 steps.")
+
+    def fit(
+        self,
+        h: Float[np.ndarray, "n p"],
+        seed: int = 0,
+        on_epoch: Progress | None = None,
+        device: str = "cpu",
+        checkpoint: Path | None = None,
+    ) -> InfoVAEProjector:
+        """Learns encoder and decoder; the same seed gives the same map.
+
+        Raises:
+            BadInput: fewer than 16 rows, all rows equal, or an unknown choice.
+            Cancelled: when `on_epoch` answers False.
+        """
+        if len(h) < 16:
+            raise BadInput(f"A map needs at least 16 samples to learn from; here are {len(h)}.")
+        if self.reconstruction not in ("mean", "sum") or self.schedule not in SCHEDULES:
+            raise BadInput("reconstruction is mean or sum, schedule is one_cycle or paper.")
+        basis = Basis.fit(h, self.rank, seed, self.standardise)
+        rows = basis.shorten(h)
+        if float(rows.square().mean()) < 1e-12:
+            raise BadInput("All samples give the same activations, so there is nothing to map.")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            pair = _Pair(rows.shape[1])
+        whole = 0.5 if self.reconstruction == "sum" else 1 / h.shape[1]
+
+        def loss(module: _Pair, row: Tensor) -> Tensor:
+            z = module.encoder(row)
+            error = (module.decoder(z) - row).square().sum(1).mean() * whole
+            few = z[: self.mmd_rows].float()
+            return error + self.weight * mmd2(few, torch.randn_like(few), self.kernel)
+
+        schedule = SCHEDULES[self.schedule]
+        schedule = Schedule(schedule.kind, self.peak, schedule.warm, schedule.cycle, schedule.decay)
+        history = train(
+            pair,
+            (rows,),
+            loss,
+            epochs=self.epochs,
+            batch=self.batch,
+            schedule=schedule,
+            seed=seed,
+            device=device,
+            on_step=on_epoch,
+            checkpoint=checkpoint,
+        )
+        encoder, decoder = pair.encoder.cpu(), pair.decoder.cpu()
+        encoder[0] = basis.fold_in(encoder[0])
+        decoder[-1] = basis.fold_out(decoder[-1])
+        return InfoVAEProjector(*(net.eval().requires_grad_(False) for net in (encoder, decoder)), history)
