@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
@@ -33,7 +33,7 @@ from visit import CHROMIUM, Server, find_chromium, serve, settle  # noqa: E402
 ATLAS, COMPONENT, POINTS = "mnist-net1", "introspect_map", 70_000
 STARTS, GESTURES = 3, 40
 VISITORS, PAUSE, SECONDS = 30, 3.0, 45.0
-SIZE = (1440, 900)
+SIZE: ViewportSize = {"width": 1440, "height": 900}
 
 GOALS = {
     "cold_start_s": 10.0,
@@ -128,10 +128,8 @@ def start(browser: Browser, folder: Path) -> float:
 
 
 def _page(browser: Browser, server: Server) -> Page:
-    width, height = SIZE
-    viewport = {"width": width, "height": height}
     # Waiting for a condition evaluates text in the page, which our policy forbids.
-    page = browser.new_context(viewport=viewport, bypass_csp=True).new_page()
+    page = browser.new_context(viewport=SIZE, bypass_csp=True).new_page()
     page.set_default_timeout(30_000)
     page.goto(f"{server.url}/?atlas={ATLAS}")
     return page

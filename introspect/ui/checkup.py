@@ -27,7 +27,7 @@ def draw(weights: str, layers: str, data: str) -> list[str] | None:
         The names of the layers to record as ticked in the table; None where the files do not fit.
     """
     st.subheader("3 · Check", anchor=False)
-    key = ("checked", weights, layers, data)
+    key = f"checked-{weights}-{layers}-{data}"
     if key not in st.session_state:
         with st.spinner("Reading the files and trying the model on some of the data …"):
             try:

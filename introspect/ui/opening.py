@@ -31,7 +31,7 @@ def _upload() -> None:
     )
     if file is None:
         return
-    key = ("added", file.file_id)
+    key = f"added-{file.file_id}"
     if key not in st.session_state:
         try:
             with st.spinner("Checking the file …"):

@@ -29,6 +29,7 @@ layers:
 PRESETS = {
     "standard": "Standard: a faithful map in a minute or two",
     "fast": "Fast: a first look",
+    "careful": "Careful: longer, for the last bit of faithfulness",
     "paper": "Paper: the published training schedule, slow",
 }
 DEVICES = {"auto": "the fastest there is", "cpu": "processor", "cuda": "NVIDIA GPU"}
@@ -133,7 +134,7 @@ def _data() -> Path | str | None:
 def _kept(files: list, check: Any, limit_mb: int) -> Path | None:
     if not files:
         return None
-    key = ("kept", *(file.file_id for file in files))
+    key = "kept-" + "-".join(file.file_id for file in files)
     try:
         if key not in st.session_state:
             for file in files:
@@ -157,7 +158,7 @@ def _settings(order: Order | None, chosen: list[str] | None) -> None:
         "Care taken",
         list(PRESETS),
         key="build_preset",
-        format_func=PRESETS.get,
+        format_func=PRESETS.__getitem__,
         help="How long the map is trained. The standard preset is the one the figures hold for.",
     )
     with st.expander("More settings"):
@@ -179,7 +180,7 @@ def _settings(order: Order | None, chosen: list[str] | None) -> None:
             help="Where the random numbers start: the same seed gives the same map again.",
         )
         device = third.selectbox(
-            "Compute on", list(DEVICES), key="build_device", format_func=DEVICES.get
+            "Compute on", list(DEVICES), key="build_device", format_func=DEVICES.__getitem__
         )
     ready = order is not None and chosen is not None
     pressed = st.button(
