@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
-import os
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,8 +19,10 @@ from jaxtyping import Bool, Float, Int
 from introspect.classifier import Classifier
 from introspect.errors import BadInput, Cancelled, NewerFormat
 from introspect.plugin import Progress
+from introspect.process import lock
 from introspect.samples import Samples
 from introspect.shards import Shards, journal_of, map_array
+from introspect.store import write_file, writing
 from introspect.tap import Tap
 
 __all__ = ["Recording", "Tap", "half_squared_error", "read_recording", "record"]
@@ -142,7 +146,7 @@ def record(
     """
     classifier = classifier.to(choose_device(device))
     tap = Tap(classifier, layers, reduction)
-    n, p, k = len(samples), tap.p, len(classifier.classes)
+    n, k = len(samples), len(classifier.classes)
     if n == 0:
         raise BadInput("There are no samples to record.")
     if batch < 1:
@@ -152,42 +156,65 @@ def record(
         raise BadInput(
             f"The label {y.max()} is out of range: the network has {k} classes, 0 to {k - 1}."
         )
-    what = {
-        "classifier": classifier.fingerprint,
-        "samples": samples.fingerprint,
-        "layers": list(tap.spans),
-        "reduction": reduction,
-    }
-    fingerprint = hashlib.sha256(json.dumps(what).encode()).hexdigest()
-    if folder is not None and (Path(folder) / DESCRIPTION).exists():
-        if read_recording(folder).fingerprint != fingerprint:
-            raise BadInput(
-                f"The folder {Path(folder).name} holds the recording of another network, other "
-                "samples or other layers; choose another folder."
-            )
+    said = json.dumps([classifier.fingerprint, samples.fingerprint, list(tap.spans), reduction])
+    fingerprint = hashlib.sha256(said.encode()).hexdigest()
+    about = {"y": y, "spans": tap.spans, "reduction": reduction, "link": classifier.link}
+    if folder is None:
+        arrays = _record(tap, samples, None, fingerprint, batch, on_batch)
+        return Recording(**arrays, **about, fingerprint=fingerprint)
+    folder = Path(folder)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with _alone(folder, n, on_batch):
+            if (folder / DESCRIPTION).exists():
+                if read_recording(folder).fingerprint != fingerprint:
+                    raise BadInput(
+                        f"The folder {folder.name} holds the recording of another network, other "
+                        "samples or other layers; choose another folder."
+                    )
+            arrays = _record(tap, samples, folder, fingerprint, batch, on_batch)
+            if not (folder / DESCRIPTION).exists():
+                _finish(folder, Recording(**arrays, **about, fingerprint=fingerprint))
+            return read_recording(folder)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path, n: int, on_batch: Progress | None) -> Iterator[None]:
+    """Waits while another process or thread records into the folder; still to be cancelled."""
+    while True:
+        with lock(folder / "record.lock", wait=False) as held:
+            if held:
+                yield
+                return
+        if on_batch is not None and on_batch(0, n) is False:
+            raise Cancelled("The recording was stopped before it began.")
+        time.sleep(0.1)
+
+
+def _record(
+    tap: Tap,
+    samples: Samples,
+    folder: Path | None,
+    fingerprint: str,
+    batch: int,
+    on_batch: Progress | None,
+) -> dict[str, Any]:
+    """The arrays h, outputs and logits; h in float16, or all in float32 where that is too small."""
+    k = len(tap.classifier.classes)
     wide = folder is not None and journal_of(folder) == f"{fingerprint} float32"
     for dtype in (np.float32,) if wide else (np.float16, np.float32):
-        sizes = {"h": (p, dtype), "logits": (k, np.float32), "outputs": (k, np.float32)}
-        shards = Shards(folder, n, batch, sizes, f"{fingerprint} {np.dtype(dtype).name}")
+        sizes = {"h": (tap.p, dtype), "logits": (k, np.float32), "outputs": (k, np.float32)}
+        settings = f"{fingerprint} {np.dtype(dtype).name}"
+        shards = Shards(folder, len(samples), batch, sizes, settings)
+        if folder is not None and shards.start < len(samples):
+            (folder / DESCRIPTION).unlink(missing_ok=True)
         with shards:
             fits = _fill(tap, samples, shards, batch, on_batch)
         if fits:
             break
     arrays = shards.arrays()
-    recording = Recording(
-        h=arrays["h"],
-        outputs=arrays["outputs"],
-        logits=None if classifier.link == "probabilities" else arrays["logits"],
-        y=y,
-        spans=tap.spans,
-        reduction=reduction,
-        link=classifier.link,
-        fingerprint=fingerprint,
-    )
-    if folder is not None:
-        _finish(Path(folder), recording)
-        return read_recording(folder)
-    return recording
+    shares = tap.classifier.link == "probabilities"
+    return arrays | {"logits": None if shares else arrays["logits"]}
 
 
 def choose_device(device: str) -> str:
@@ -274,7 +301,9 @@ def _blame(tap: Tap, x: torch.Tensor, ids: np.ndarray) -> None:
 
 def _finish(folder: Path, recording: Recording) -> None:
     """Writes labels and description; the description comes last and makes the recording whole."""
-    np.save(folder / "y.npy", recording.y)
+    labels = io.BytesIO()
+    np.save(labels, recording.y)
+    write_file(folder / "y.npy", labels.getvalue(), durable=False)
     document = {
         "introspect": f"recording/{VERSION}",
         "fingerprint": recording.fingerprint,
@@ -283,12 +312,8 @@ def _finish(folder: Path, recording: Recording) -> None:
         "link": recording.link,
         "shape": recording.h.shape,
     }
-    draft = folder / f"{DESCRIPTION}.tmp"
-    with draft.open("w", encoding="utf-8") as stream:
-        json.dump(document, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(draft, folder / DESCRIPTION)
+    # Not waited for: the checksums of the journal tell what a power failure took.
+    write_file(folder / DESCRIPTION, json.dumps(document).encode(), durable=False)
 
 
 def read_recording(folder: str | Path) -> Recording:

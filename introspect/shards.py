@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import queue
 import shutil
@@ -14,11 +13,10 @@ from typing import IO, Any
 import numpy as np
 
 from introspect.errors import BadInput
+from introspect.store import is_disk_full
 
 SHARD_BYTES = 16 << 20
 JOURNAL = "journal.txt"
-# Device full, quota used up, file too big; Windows lacks the second.
-FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 Columns = dict[str, tuple[int, Any]]
 
 
@@ -66,7 +64,6 @@ class Shards:
         if self.folder is None:
             self._whole = {name: np.empty((n, w), dtype) for name, (w, dtype) in columns.items()}
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
         self._journal = self.folder / JOURNAL
         self._settings = settings
         self._kept: list[str] = []
@@ -218,7 +215,7 @@ class Shards:
     def _raise_failure(self) -> None:
         if self._failure is None:
             return
-        if self._failure.errno in FULL:
+        if is_disk_full(self._failure):
             free = shutil.disk_usage(self.folder or ".").free
             raise BadInput(self._no_space(self.bytes, free)) from self._failure
         raise BadInput(

@@ -1,10 +1,16 @@
-"""Small networks for tests: odd ones, and plain ones with fixed weights."""
+"""Small networks and samples for tests, and what a recording of them wrote."""
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from introspect.samples import Samples
 
 
 def seeded(make):
@@ -47,3 +53,24 @@ class Wrapped(nn.Module):
 
 def small(*tail: nn.Module) -> nn.Module:
     return seeded(lambda: nn.Sequential(nn.Linear(4, 5), nn.ELU(), nn.Linear(5, 3), *tail))
+
+
+def make_samples(x: np.ndarray, y: np.ndarray | None = None) -> Samples:
+    """Samples of given inputs whose ids start at 1000."""
+    n = len(x)
+    return Samples(
+        x=x,
+        y=np.zeros(n, np.int64) if y is None else y,
+        split=np.zeros(n, np.uint8),
+        classes=("0", "1", "2"),
+        ids=np.arange(n, dtype=np.int64) + 1000,
+        name="made",
+    )
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """sha256 of every array of a recording."""
+    return {
+        a: hashlib.sha256((folder / f"{a}.npy").read_bytes()).hexdigest()
+        for a in ("h", "logits", "outputs", "y")
+    }
