@@ -150,16 +150,25 @@ class Atlas:
         """The activations that points of the map stand for: the decoder's answer, float32."""
         return self.projector.inverse_transform(np.asarray(z, np.float32).reshape(-1, 2))
 
-    def chart(self, g: int = 200) -> Chart:
-        """The estimated error ê(z) on a g by g grid that covers all points with a margin."""
-        low, high = self.z.min(0), self.z.max(0)
-        side = float((high - low).max()) * (1 + 2 * CHART_MARGIN) or 1.0
-        x0, y0 = ((low + high - side) / 2).tolist()
-        middle = (np.arange(g, dtype=np.float32) + 0.5) / g * side
-        grid = np.stack(np.meshgrid(x0 + middle, y0 + middle), -1).reshape(-1, 2).astype(np.float32)
+    def chart(
+        self, g: int = 200, extent: tuple[float, float, float, float] | None = None
+    ) -> Chart:
+        """The estimated error ê(z) on a g by g grid over `extent` (x0, x1, y0, y1).
+
+        Without an extent: a square that covers all points with a margin.
+        """
+        if extent is None:
+            low, high = self.z.min(0), self.z.max(0)
+            side = float((high - low).max()) * (1 + 2 * CHART_MARGIN) or 1.0
+            x0, y0 = ((low + high - side) / 2).tolist()
+            extent = (x0, x0 + side, y0, y0 + side)
+        x0, x1, y0, y1 = extent
+        middle = (np.arange(g, dtype=np.float32) + 0.5) / g
+        grid = np.stack(np.meshgrid(x0 + middle * (x1 - x0), y0 + middle * (y1 - y0)), -1)
+        places = torch.from_numpy(grid.reshape(-1, 2).astype(np.float32)).to(self.engine.device)
         with torch.inference_mode():
-            value = self.engine.map_estimator(torch.from_numpy(grid).to(self.engine.device)).cpu().numpy()
-        return Chart(value.reshape(g, g), (x0, x0 + side, y0, y0 + side))
+            value = self.engine.map_estimator(places).cpu().numpy()
+        return Chart(value.reshape(g, g), extent)
 
     @cached_property
     def thumbs(self) -> Thumbs | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,8 +15,16 @@ from introspect.sheets import write_sheets
 CLASSES = ("0", "<b>one</b>", "=2+3")
 
 
-def pretend(folder: Path | None = None, n: int = 300, seed: int = 0) -> Any:
-    """n bright blobs on black, three classes, two projections; pictures only with a folder."""
+def pretend(
+    folder: Path | None = None,
+    n: int = 300,
+    seed: int = 0,
+    paint: Callable[[np.ndarray], np.ndarray] = lambda x: x,
+) -> Any:
+    """n bright blobs on black, three classes, two projections; thumbnails only with a folder.
+
+    `paint` changes the pictures, uint8 `n 1 12 12`.
+    """
     rng = np.random.default_rng(seed)
     label = rng.integers(0, 3, n)
     label[::50] = -1
@@ -24,6 +33,7 @@ def pretend(folder: Path | None = None, n: int = 300, seed: int = 0) -> Any:
     outputs = rng.dirichlet(np.ones(3), n).astype(np.float32)
     x = np.zeros((n, 1, 12, 12), np.uint8)
     x[:, :, 4:8, 4:8] = rng.integers(100, 256, (n, 1, 4, 4))
+    x = paint(x)
     points = SimpleNamespace(
         id=np.arange(1000, 1000 + n),
         split=rng.integers(0, 3, n).astype(np.uint8),
@@ -51,7 +61,10 @@ def pretend(folder: Path | None = None, n: int = 300, seed: int = 0) -> Any:
         about = write_sheets(samples, folder)
         names = ("height", "width", "channels", "columns", "per_sheet")
         thumbs = SimpleNamespace(
-            folder=folder, sheets=tuple(about["sheets"]), **{name: about[name] for name in names}
+            folder=folder,
+            lossless=True,
+            sheets=tuple(about["sheets"]),
+            **{name: about[name] for name in names},
         )
 
     def locate(inputs: Any) -> Any:
@@ -82,9 +95,11 @@ def pretend(folder: Path | None = None, n: int = 300, seed: int = 0) -> Any:
             ),
         ),
         thumbs=thumbs,
-        chart=lambda g=200: SimpleNamespace(
-            log_error=np.linspace(-5, 0, g * g, dtype=np.float32).reshape(g, g),
-            extent=(-3.0, 3.0, -2.0, 2.0),
+        folder=folder,
+        made_of=samples,
+        complete=True,
+        chart=lambda g=200, extent=(-3.0, 3.0, -2.0, 2.0): SimpleNamespace(
+            log_error=np.linspace(-5, 0, g * g, dtype=np.float32).reshape(g, g), extent=extent
         ),
         picture=lambda row: x[row, 0],
         locate=locate,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from standin import CLASSES, pretend
 
 from introspect.errors import BadInput
 from introspect.ui.landing import (
+    first_pictures,
     is_centred,
     is_dark,
     land,
@@ -104,16 +106,21 @@ def test_nearest_rows_are_the_honest_search() -> None:
     assert len(nearest_rows(z[:4], place, 9)) == 4
 
 
-def test_dark_and_centred_pictures_are_recognised() -> None:
-    atlas = pretend()
-    assert is_dark(atlas)
-    assert is_centred(atlas)
-    bright = pretend()
-    bright.picture = lambda row: 255 - atlas.picture(row)
+def test_dark_and_centred_pictures_are_recognised(tmp_path: Path) -> None:
+    assert is_dark(pretend(tmp_path / "a")) and is_centred(pretend(tmp_path / "a"))
+    bright = pretend(tmp_path / "b", paint=lambda x: 255 - x)
     assert not is_dark(bright)
-    aside = pretend()
-    aside.picture = lambda row: np.roll(atlas.picture(row), 3, axis=1)
+    aside = pretend(tmp_path / "c", paint=lambda x: np.roll(x, 3, axis=3))
     assert is_dark(aside) and not is_centred(aside)
+    assert not is_dark(pretend()) and not is_centred(pretend())
+
+
+def test_first_pictures_are_the_stored_ones(tmp_path: Path) -> None:
+    atlas = pretend(tmp_path)
+    pictures = first_pictures(atlas, 20)
+    assert len(pictures) == 20
+    for row, picture in enumerate(pictures):
+        np.testing.assert_array_equal(picture, atlas.picture(row))
 
 
 def test_bars_mark_the_label_and_keep_names_as_text() -> None:

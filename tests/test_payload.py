@@ -23,6 +23,7 @@ from introspect.ui.payload import (
     pack_score,
     picture_url,
     unpack_score,
+    wide_chart,
 )
 
 
@@ -82,11 +83,20 @@ def test_many_classes_take_two_bytes_each() -> None:
     assert np.frombuffer(body[:8], "<u2").tolist() == [299, 300, 0, 299]
 
 
-def test_chart_levels_span_its_range() -> None:
-    grid = np.array([[-5.0, -4.0], [-3.0, 0.0]], np.float32)
-    levels, low, high = pack_chart(SimpleNamespace(log_error=grid, extent=(0, 1, 0, 1)))
+def test_chart_levels_span_the_range_of_the_points_and_end_there() -> None:
+    grid = np.array([[-50.0, -5.0], [-2.5, 7.0]], np.float32)
+    estimates = np.array([-5.0] * 10 + [0.0] * 10 + [np.nan], np.float32)
+    levels, low, high = pack_chart(SimpleNamespace(log_error=grid, extent=(0, 1, 0, 1)), estimates)
     assert (low, high) == (-5.0, 0.0)
-    assert levels.tolist() == [[0, 51], [102, 255]]
+    assert levels.tolist() == [[0, 0], [128, 255]]
+
+
+def test_chart_reaches_beyond_the_points_on_all_sides(atlas: Any) -> None:
+    x0, x1, y0, y1 = atlas.chart(2).extent
+    chart = wide_chart(atlas)
+    assert chart.extent == pytest.approx((-7.2, 7.2, -3.2, 3.2))
+    assert chart.extent[0] < x0 and chart.extent[1] > x1
+    assert chart.extent[2] < y0 and chart.extent[3] > y1
 
 
 def test_manifest_names_parts_that_exist_under_the_hash_of_their_content(packed: Any) -> None:

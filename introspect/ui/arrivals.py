@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from introspect.errors import BadInput
 from introspect.samples import as_input
 from introspect.ui import components, session
+from introspect.ui.desk import Desk
 from introspect.ui.landing import (
     Landing,
     is_centred,
@@ -31,13 +32,7 @@ MAX_MB = 20
 KINDS = ["png", "jpg", "jpeg", "webp", "bmp"]
 
 
-class _Desk(Protocol):
-    name: str
-    wiped: int
-    landings: dict[str, Landing]
-
-
-def draw(atlas: Atlas, desk: _Desk) -> list[Landing]:
+def draw(atlas: Atlas, desk: Desk) -> list[Landing]:
     """Draws the panel and answers everything that has landed."""
     shape = picture_shape(atlas.classifier.input_shape)
     if shape is None or atlas.thumbs is None:
@@ -45,6 +40,13 @@ def draw(atlas: Atlas, desk: _Desk) -> list[Landing]:
             "This network reads tables, not pictures. New rows are placed by the command "
             "`introspect locate`.",
             icon=":material/table:",
+        )
+        return []
+    if not atlas.complete:
+        st.info(
+            "This atlas came without its network, so nothing new can be placed on it. Open it "
+            "from Python with the network: `introspect.load(path, model=…)`.",
+            icon=":material/info:",
         )
         return []
     dark = session.cached(is_dark, atlas)
@@ -55,7 +57,7 @@ def draw(atlas: Atlas, desk: _Desk) -> list[Landing]:
 
 
 def _draw_pad(
-    atlas: Atlas, desk: _Desk, shape: tuple[int, int, int], dark: bool, centre: bool
+    atlas: Atlas, desk: Desk, shape: tuple[int, int, int], dark: bool, centre: bool
 ) -> list[Landing]:
     drawn = components.draw_pad(
         shape,
@@ -78,7 +80,7 @@ def _draw_pad(
     return [landing]
 
 
-def _draw_uploads(atlas: Atlas, desk: _Desk, dark: bool, centre: bool) -> list[Landing]:
+def _draw_uploads(atlas: Atlas, desk: Desk, dark: bool, centre: bool) -> list[Landing]:
     files = st.file_uploader(
         "Drop in pictures",
         type=KINDS,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from introspect.errors import IntrospectError
 from introspect.ui import arrivals, components, pinned, selected, session
-from introspect.ui.landing import Landing, to_probe
+from introspect.ui.desk import Desk
+from introspect.ui.landing import to_probe
 from introspect.ui.payload import pack_map
 from introspect.ui.recheck import recheck, tell
 from introspect.ui.routes import BLOBS
@@ -24,34 +24,6 @@ WIDE = """<style>
 """A map wants room: narrower margins than a page of text has."""
 
 NEW, SAMPLE = "New picture", "Pinned sample"
-
-
-@dataclass
-class Desk:
-    """What one visitor does with one atlas, kept between runs."""
-
-    name: str
-    turn: int = 0
-    ask: dict[str, Any] | None = None
-    check: dict[str, Any] | None = None
-    wiped: int = 0
-    landings: dict[str, Landing] = field(default_factory=dict)
-
-    @property
-    def map(self) -> str:
-        return f"map-{self.name}"
-
-    @property
-    def panel(self) -> str:
-        return f"panel-{self.name}"
-
-    def next(self) -> int:
-        self.turn += 1
-        return self.turn
-
-    def pin(self, row: int | None) -> None:
-        """Asks the map to pin a row; what the page shows follows from the map's answer."""
-        self.ask = {"turn": self.next(), "pin": row}
 
 
 def draw(atlas: Atlas) -> None:
@@ -85,7 +57,7 @@ def _draw(atlas: Atlas) -> None:
             neighbours=relatives,
             ask=desk.ask,
             check=desk.check,
-            checks=atlas.samples is not None,
+            checks=can_check(atlas),
             turn=desk.next(),
             on_pin=lambda: _on_pin(desk),
             on_check=lambda: _on_check(atlas, desk),
@@ -133,6 +105,20 @@ def _on_check(atlas: Atlas, desk: Desk) -> None:
     desk.check = {"turn": turn, "row": found.row, "text": tell(atlas, found), "ok": found.ok}
 
 
+def can_check(atlas: Atlas) -> bool:
+    """Whether stored samples can be located again, told without reading them."""
+    if atlas.made_of is not None:
+        return atlas.complete
+    return (
+        atlas.complete
+        and atlas.folder is not None
+        and (
+            (atlas.thumbs is not None and atlas.thumbs.lossless)
+            or (atlas.folder / "samples" / "x.npy").exists()
+        )
+    )
+
+
 def caption(atlas: Atlas) -> str:
     """The figure explained to a newcomer, in Markdown."""
     units = sum(layer.units for layer in atlas.classifier.layers if layer.hidden)
@@ -143,8 +129,9 @@ def caption(atlas: Atlas) -> str:
         f"{units:,} hidden units answer more or less strongly; an encoder, trained once and then "
         f"frozen, turns those answers into two numbers, and there the dot lies. So {what} the "
         f"network treats alike lie together, and the same {one} always lands at the same place. "
-        "Colours are classes; a ring marks a mistake. The tint of the ground is the error to expect "
-        "at each place: the stronger the tint, the less the network should be trusted there. "
+        "Colours are classes; a ring marks a mistake. The tint of the ground is the error to "
+        "expect at each place: the stronger the tint, the less the network should be trusted "
+        "there. "
         f"Point at a dot to see its {one}, click to pin it, draw round some (Shift-drag) to look "
         "at them together."
     )

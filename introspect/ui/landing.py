@@ -59,27 +59,48 @@ def picture_shape(input_shape: tuple[int, ...]) -> tuple[int, int, int] | None:
     return None
 
 
+def first_pictures(atlas: Atlas, count: int = 64) -> list[np.ndarray]:
+    """Some stored pictures, uint8 (h, w) or (h, w, 3), from the first sheet alone.
+
+    Reading all sheets would cost most of a second before the first map is seen.
+    """
+    from PIL import Image
+
+    thumbs = atlas.thumbs
+    if thumbs is None:
+        return []
+    with Image.open(thumbs.folder / thumbs.sheets[0]) as image:
+        sheet = np.asarray(image.convert("L" if thumbs.channels == 1 else "RGB"))
+    pictures = []
+    for tile in range(min(count, len(atlas.points.id), thumbs.per_sheet)):
+        top, left = (
+            tile // thumbs.columns * thumbs.height,
+            tile % thumbs.columns * thumbs.width,
+        )
+        pictures.append(sheet[top : top + thumbs.height, left : left + thumbs.width])
+    return pictures
+
+
 def is_dark(atlas: Atlas) -> bool:
     """Whether the stored pictures are bright ink on a dark ground, judged by the rim of some."""
-    rows = np.linspace(0, len(atlas.points.id) - 1, 64).astype(int)
-    rims = []
-    for row in rows:
-        picture = np.asarray(atlas.picture(int(row)), np.float32) / 255
-        rims.append(np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]]).mean())
-    return float(np.mean(rims)) < DARK
+    rims = [
+        np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]]).mean()
+        for picture in first_pictures(atlas)
+    ]
+    return bool(rims) and float(np.mean(rims)) < 255 * DARK
 
 
 def is_centred(atlas: Atlas) -> bool:
     """Whether the centre of mass of every stored picture is its middle, as MNIST prepares them."""
     offsets = []
-    for row in np.linspace(0, len(atlas.points.id) - 1, 64).astype(int):
-        picture = np.asarray(atlas.picture(int(row)), np.float64)
+    for picture in first_pictures(atlas):
         if picture.ndim != 2 or picture.sum() == 0:
             return False
-        axes = [np.arange(side) - (side - 1) / 2 for side in picture.shape]
-        mass = picture.sum()
-        offsets.append([(picture.sum(1) @ axes[0]) / mass, (picture.sum(0) @ axes[1]) / mass])
-    return bool(np.abs(offsets).mean() < CENTRED)
+        values = picture.astype(np.float64)
+        axes = [np.arange(side) - (side - 1) / 2 for side in values.shape]
+        mass = values.sum()
+        offsets.append([values.sum(1) @ axes[0] / mass, values.sum(0) @ axes[1] / mass])
+    return bool(offsets) and bool(np.abs(offsets).mean() < CENTRED)
 
 
 def read_drawing(raw: Any, shape: tuple[int, int, int]) -> np.ndarray:

@@ -26,7 +26,9 @@ MISSING = 65535
 LEVELS = 65534
 """A score is sent as 16-bit levels between its lowest and highest value; 65535 is "no value"."""
 
-CHART_SIDE = 200
+CHART_SIDE = 320
+AROUND = (2.4, 1.6)
+"""How far the error map reaches, in widths and heights of the points: a window is never square."""
 VIEWS = {
     "infovae": ("InfoVAE", ("z₁", "z₂"), "The frozen encoder: same input, same place."),
     "umap": ("UMAP", ("UMAP 1", "UMAP 2"), "Neighbourhoods of the same activations by UMAP."),
@@ -113,11 +115,34 @@ def unpack_score(
     return np.where(packed == MISSING, np.nan, values).astype(np.float32)
 
 
-def pack_chart(chart: Chart) -> tuple[UInt8[np.ndarray, "g g"], float, float]:
-    """The error map as 256 levels and the log10 errors of the lowest and the highest."""
-    low, high = float(chart.log_error.min()), float(chart.log_error.max())
-    scale = 255 / max(high - low, 1e-9)
-    return np.round((chart.log_error - low) * scale).astype(np.uint8), low, high
+def wide_chart(atlas: Atlas) -> Chart:
+    """The error map of the points and of the empty plane round them that a window shows."""
+    x0, x1, y0, y1 = atlas.chart(2).extent
+    middle, half = ((x0 + x1) / 2, (y0 + y1) / 2), ((x1 - x0) / 2, (y1 - y0) / 2)
+    reach = (half[0] * AROUND[0], half[1] * AROUND[1])
+    extent = (
+        middle[0] - reach[0],
+        middle[0] + reach[0],
+        middle[1] - reach[1],
+        middle[1] + reach[1],
+    )
+    return atlas.chart(CHART_SIDE, extent)
+
+
+def pack_chart(
+    chart: Chart, estimates: Float[np.ndarray, " n"]
+) -> tuple[UInt8[np.ndarray, "g g"], float, float]:
+    """The error map as 256 levels, and the log10 errors of the lowest and the highest level.
+
+    Args:
+        estimates: those of the points; far outside them the estimator only extrapolates, so
+            what exceeds their range is drawn like its end.
+    """
+    finite = estimates[np.isfinite(estimates)]
+    low, high = np.quantile(finite, (0.002, 0.999)) if len(finite) else (0.0, 1.0)
+    low, high = float(low), float(max(high, low + 0.1))
+    levels = np.round((chart.log_error - low) * (255 / (high - low)))
+    return np.clip(levels, 0, 255).astype(np.uint8), low, high
 
 
 def scores(points: Points) -> list[Score]:
@@ -177,7 +202,7 @@ def pack_map(atlas: Atlas) -> Packed:
         "ids": None if np.array_equal(ids, np.arange(len(ids))) else _pack_ids(parts, ids),
         "views": [_pack_view(parts, name, points.views[name]) for name in _view_names(points)],
         "scores": [_pack_score(parts, score) for score in scores(points)],
-        "chart": _pack_chart(parts, atlas.chart(CHART_SIDE)),
+        "chart": _pack_chart(parts, wide_chart(atlas), points.log_error_map),
         "thumbs": None if atlas.thumbs is None else _pack_thumbs(parts, atlas.thumbs),
     }
     key = parts.add(json.dumps(manifest).encode(), "application/json")
@@ -221,8 +246,8 @@ def _pack_ids(parts: _Parts, ids: Integer[np.ndarray, " n"]) -> dict[str, str]:
     }
 
 
-def _pack_chart(parts: _Parts, chart: Chart) -> dict[str, Any]:
-    levels, low, high = pack_chart(chart)
+def _pack_chart(parts: _Parts, chart: Chart, estimates: Float[np.ndarray, " n"]) -> dict[str, Any]:
+    levels, low, high = pack_chart(chart, estimates)
     height, width = levels.shape
     return {
         "key": parts.add(levels.tobytes()),

@@ -112,14 +112,14 @@ export function drawOutline(context, { theme }, polygon, closed) {
 /** The way a new picture went while it was drawn. */
 export function drawTrail(context, { view, theme }, trail) {
   if (trail.length < 2) return;
-  context.lineWidth = 1.75;
+  context.lineWidth = 1.25;
   for (let i = 1; i < trail.length; i++) {
     const [ax, ay] = view.toPixel(...trail[i - 1]);
     const [bx, by] = view.toPixel(...trail[i]);
     context.beginPath();
     context.moveTo(ax, ay);
     context.lineTo(bx, by);
-    context.strokeStyle = css(theme.text, 0.15 + (0.55 * i) / trail.length);
+    context.strokeStyle = css(theme.text, (0.5 * i ** 2) / trail.length ** 2);
     context.stroke();
   }
 }

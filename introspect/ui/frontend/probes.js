@@ -2,7 +2,7 @@
 
 import { el, icon } from "./element.js";
 
-const TRAIL = 40;
+const TRAIL = 10;
 
 export class Probes {
   constructor(layer) {
@@ -71,7 +71,7 @@ export class Probes {
       node.hidden = !at;
       if (!at) continue;
       const [x, y] = view.toPixel(...at);
-      node.classList.toggle("leftward", x > view.width * 0.62);
+      node.classList.toggle("leftward", x > view.width - view.insets.right - 190);
       node.style.transform = `translate(${x.toFixed(1)}px, ${y.toFixed(1)}px)`;
     }
   }

@@ -14,7 +14,7 @@ function bar({ name, value, colour, label }) {
       { class: `bar-row${label ? " own" : ""}`, role: "listitem" },
       el("span", { class: "bar-name", title: label ? `${name}: the label` : name }, name),
       el("span", { class: "bar-track" }, el("i", { style: { width: `${100 * share}%`, background: colour } })),
-      el("span", { class: "bar-value" }, share.toFixed(share < 0.9995 && share >= 0.0005 ? 3 : 0)),
+      el("span", { class: "bar-value" }, share.toFixed(3)),
     ),
   };
 }
