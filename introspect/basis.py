@@ -21,12 +21,34 @@ ROWS = 8192
 CHUNK = 4096
 
 
-def as_rows(h: np.ndarray, start: int, stop: int) -> Float[Tensor, "m p"]:
+class Rows:
+    """Chosen rows of a large array, read only when asked for: behaves like `h[rows]` without the copy."""
+
+    def __init__(self, h: np.ndarray, rows: np.ndarray) -> None:
+        self.h, self.rows = h, rows
+        self.shape = (len(rows), h.shape[1])
+        self.dtype = h.dtype
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, key: slice | np.ndarray) -> np.ndarray:
+        return self.h[self.rows[key]]
+
+    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self.h[self.rows], dtype)
+
+
+Activations = Float[np.ndarray, "n p"] | Float[Rows, "n p"]
+"""Rows of activations, float16 or float32: an array, a memory-mapped one, or chosen rows of one."""
+
+
+def as_rows(h: Activations, start: int, stop: int) -> Float[Tensor, "m p"]:
     """Rows `start:stop` of a (memory-mapped) recording as a float32 tensor of its own."""
     return torch.from_numpy(np.array(h[start:stop], dtype=np.float32))
 
 
-def chunks(h: np.ndarray, size: int = CHUNK) -> Iterator[tuple[int, Tensor]]:
+def chunks(h: Activations, size: int = CHUNK) -> Iterator[tuple[int, Tensor]]:
     """The rows of h in float32 pieces, each with its first row's number."""
     for start in range(0, len(h), size):
         yield start, as_rows(h, start, start + size)
@@ -45,7 +67,7 @@ class Basis:
     energy: float
 
     @staticmethod
-    def fit(h: np.ndarray, rank: int, seed: int, standardise: bool = True) -> Basis:
+    def fit(h: Activations, rank: int, seed: int, standardise: bool = True) -> Basis:
         """Directions from at most 8,192 seeded rows (randomised SVD, Halko et al. 2011).
 
         Args:
@@ -68,7 +90,7 @@ class Basis:
         energy = float(values[:rank].square().sum() / sample.square().sum().clamp_min(1e-12))
         return Basis(mean, scale, axes[:, :rank].contiguous(), energy)
 
-    def shorten(self, h: np.ndarray) -> Float[Tensor, "n r"]:
+    def shorten(self, h: Activations) -> Float[Tensor, "n r"]:
         """The short form of every row, one streaming pass over h."""
         turn = self.axes / self.scale[:, None]
         shift = self.mean @ turn
@@ -106,21 +128,3 @@ def perceptron(inputs: int, outputs: int, width: int = 200, depth: int = 3) -> n
     for before, after in zip(sizes, sizes[1:], strict=False):
         layers += [nn.Linear(before, after), nn.ELU()]
     return nn.Sequential(*layers, nn.Linear(sizes[-1], outputs))
-
-
-class Rows:
-    """Chosen rows of a large array, read only when asked for: behaves like `h[rows]` without the copy."""
-
-    def __init__(self, h: np.ndarray, rows: np.ndarray) -> None:
-        self.h, self.rows = h, rows
-        self.shape = (len(rows), h.shape[1])
-        self.dtype = h.dtype
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, key: slice | np.ndarray) -> np.ndarray:
-        return self.h[self.rows[key]]
-
-    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
-        return np.asarray(self.h[self.rows], dtype)

@@ -6,5 +6,9 @@ from typing import IO, Any, BinaryIO
 
 from beartype import BeartypeConf, FrozenDict, beartype
 
-# Files are duck-typed: a zip member or a spooled upload is read like any other.
-check = beartype(conf=BeartypeConf(hint_overrides=FrozenDict({BinaryIO: Any, IO[bytes]: Any})))
+# Files are duck-typed: a zip member or a spooled upload is read like any other; an int is a float.
+check = beartype(
+    conf=BeartypeConf(
+        hint_overrides=FrozenDict({BinaryIO: Any, IO[bytes]: Any}), is_pep484_tower=True
+    )
+)

@@ -17,6 +17,7 @@ from jaxtyping import install_import_hook
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from introspect.atlas import Atlas
     from introspect.classifier import Classifier
     from introspect.samples import Samples
 
@@ -145,3 +146,14 @@ def cnn(digits: Samples) -> Classifier:
         )
         train(module, digits, nn.functional.cross_entropy, epochs=8, seed=2)
     return Classifier.of(module, input_shape=(1, 8, 8), classes=CLASSES, link="softmax")
+
+
+@pytest.fixture(scope="session")
+def atlas(mlp: Classifier, digits: Samples, tmp_path_factory: pytest.TempPathFactory) -> Atlas:
+    """The map of the small network's 1,797 digits, saved and read again."""
+    from introspect.atlas import Atlas
+    from introspect.building import build_atlas
+
+    folder = tmp_path_factory.mktemp("atlas") / "digits.atlas"
+    build_atlas(mlp, digits, name="digits", epochs=60).save(folder)
+    return Atlas.load(folder)

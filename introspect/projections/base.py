@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 
+from introspect.basis import Activations
 from introspect.plugin import Progress
 
 
@@ -16,7 +17,7 @@ from introspect.plugin import Progress
 class Projector(Protocol):
     """A fitted projection; the same h always gets the same z."""
 
-    def transform(self, h: Float[np.ndarray, "n p"]) -> Float[np.ndarray, "n 2"]:
+    def transform(self, h: Activations) -> Float[np.ndarray, "n 2"]:
         """Places rows of activations on the plane, float32."""
         ...
 
@@ -31,7 +32,7 @@ class AbstractProjection(abc.ABC):
     @abc.abstractmethod
     def fit(
         self,
-        h: Float[np.ndarray, "n p"],
+        h: Activations,
         seed: int = 0,
         on_epoch: Progress | None = None,
         device: str = "cpu",

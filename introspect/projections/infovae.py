@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from introspect.basis import Basis, perceptron
+from introspect.basis import Activations, Basis, perceptron
 from introspect.errors import BadInput
 from introspect.plugin import Progress, knob
 from introspect.projections.base import AbstractProjection
@@ -64,7 +64,7 @@ class InfoVAEProjector:
     decoder: nn.Sequential
     history: History | None = None
 
-    def transform(self, h: Float[np.ndarray, "n p"]) -> Float[np.ndarray, "n 2"]:
+    def transform(self, h: Activations) -> Float[np.ndarray, "n 2"]:
         """z of every row, float32, in batches."""
         return _apply(self.encoder, h)
 
@@ -74,7 +74,7 @@ class InfoVAEProjector:
 
 
 @torch.inference_mode()
-def _apply(module: nn.Sequential, rows: np.ndarray) -> np.ndarray:
+def _apply(module: nn.Sequential, rows: Activations) -> np.ndarray:
     device = next(module.parameters()).device
     parts = [
         module(torch.from_numpy(np.array(rows[start : start + 2048], dtype=np.float32)).to(device)).cpu()
@@ -117,7 +117,7 @@ class InfoVAE(AbstractProjection):
 
     def fit(
         self,
-        h: Float[np.ndarray, "n p"],
+        h: Activations,
         seed: int = 0,
         on_epoch: Progress | None = None,
         device: str = "cpu",

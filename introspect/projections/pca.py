@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from introspect.basis import Basis, chunks
+from introspect.basis import Activations, Basis, chunks
 from introspect.plugin import Progress, knob
 from introspect.projections.base import AbstractProjection
 
@@ -20,7 +20,7 @@ class PCAProjector:
     mean: Float[np.ndarray, " p"]
     axes: Float[np.ndarray, "p 2"]
 
-    def transform(self, h: Float[np.ndarray, "n p"]) -> Float[np.ndarray, "n 2"]:
+    def transform(self, h: Activations) -> Float[np.ndarray, "n 2"]:
         """Coordinates along both directions, float32."""
         shift = self.mean @ self.axes
         return np.concatenate([part.numpy() @ self.axes - shift for _, part in chunks(h)])
@@ -42,7 +42,7 @@ class PCA(AbstractProjection):
 
     def fit(
         self,
-        h: Float[np.ndarray, "n p"],
+        h: Activations,
         seed: int = 0,
         on_epoch: Progress | None = None,
         device: str = "cpu",

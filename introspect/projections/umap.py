@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 
+from introspect.basis import Activations
 from introspect.errors import BadInput
 from introspect.plugin import Progress, knob
 from introspect.projections.base import AbstractProjection, Projector
@@ -28,7 +28,7 @@ class UMAP(AbstractProjection):
 
     def fit(
         self,
-        h: Float[np.ndarray, "n p"],
+        h: Activations,
         seed: int = 0,
         on_epoch: Progress | None = None,
         device: str = "cpu",
