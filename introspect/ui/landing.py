@@ -26,8 +26,8 @@ AROUND = 12
 DARK = 0.25
 """Mean grey value of the rim below which stored pictures count as bright ink on a dark ground."""
 
-CENTRED = 0.6
-"""Mean distance in pixels of the centre of mass from the middle that counts as centred."""
+CENTRED = 0.02
+"""Mean distance of the centre of mass from the middle, in sides, that counts as centred."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,10 @@ def is_centred(atlas: Atlas) -> bool:
             return False
         values = picture.astype(np.float64)
         axes = [np.arange(side) - (side - 1) / 2 for side in values.shape]
-        mass = values.sum()
-        offsets.append([values.sum(1) @ axes[0] / mass, values.sum(0) @ axes[1] / mass])
+        sums = (values.sum(1), values.sum(0))
+        offsets.append(
+            [ink @ axis / values.sum() / len(axis) for ink, axis in zip(sums, axes, strict=True)]
+        )
     return bool(offsets) and bool(np.abs(offsets).mean() < CENTRED)
 
 

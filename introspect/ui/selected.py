@@ -98,21 +98,26 @@ def _draw_table(points: Any, rows: np.ndarray, classes: tuple[str, ...]) -> None
 
 
 def _draw_confusions(points: Any, rows: np.ndarray, classes: tuple[str, ...]) -> None:
-    found = confusions(points, rows)
-    if not found:
+    pairs = confusions(points, rows)
+    if not pairs:
         st.caption("None of these samples has a label.")
         return
-    most = max(count for _, _, count in found)
+    right = sum(count for label, predicted, count in pairs if label == predicted)
+    found = [pair for pair in pairs if pair[0] != pair[1]]
+    st.caption(f"{right:,} of {sum(pair[2] for pair in pairs):,} are right.")
+    if not found:
+        return
     st.dataframe(
         {
             "label": [classes[label] for label, _, _ in found],
-            "predicted": [classes[predicted] for _, predicted, _ in found],
-            "": ["right" if label == predicted else "wrong" for label, predicted, _ in found],
+            "taken for": [classes[predicted] for _, predicted, _ in found],
             "count": [count for _, _, count in found],
         },
         hide_index=True,
-        height=320,
+        height=min(320, 38 + 35 * len(found)),
         column_config={
-            "count": st.column_config.ProgressColumn(min_value=0, max_value=most, format="%d")
+            "count": st.column_config.ProgressColumn(
+                min_value=0, max_value=max(count for _, _, count in found), format="%d"
+            )
         },
     )

@@ -1,10 +1,10 @@
 // The view as a file: an SVG with the dots as one embedded picture and everything else as vectors; PNG from it.
 
-import { hex, rampPixels } from "./colour.js";
+import { count, hex, rampPixels } from "./colour.js";
 import { Painter } from "./layers.js";
-import { count } from "./colour.js";
 import { colourTitle } from "./toolbar.js";
 import { format } from "./legend.js";
+import { drawPictures } from "./marks.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const RATIO = 2; // the raster part at twice the screen's CSS size, sharp in print
@@ -79,9 +79,10 @@ function legend(parent, map, left, ink) {
     y += 20;
     colouring.names.forEach((name, code) => {
       if (!map.counts[code]) return;
-      shape(parent, "circle", { cx: left + 6, cy: y + 8, r: 5, fill: hex(colouring.colours[code]) });
-      shape(parent, "text", { ...text, x: left + 18, y: y + 12 }, name);
-      shape(parent, "text", { ...text, x: left + 170, y: y + 12, "text-anchor": "end", "fill-opacity": 0.65 }, count(map.counts[code]));
+      const dim = state.filter.only && !state.filter.only.codes.includes(code) ? 0.3 : 1;
+      shape(parent, "circle", { "fill-opacity": dim, cx: left + 6, cy: y + 8, r: 5, fill: hex(colouring.colours[code]) });
+      shape(parent, "text", { ...text, "fill-opacity": dim, x: left + 18, y: y + 12 }, name);
+      shape(parent, "text", { ...text, x: left + 170, y: y + 12, "text-anchor": "end", "fill-opacity": 0.65 * dim }, count(map.counts[code]));
       y += 19;
     });
     y += 12;
@@ -101,7 +102,12 @@ export function toSvg(map) {
   const base = document.createElement("canvas");
   base.width = Math.round(view.width * RATIO);
   base.height = Math.round(view.height * RATIO);
-  new Painter().paint(base.getContext("2d"), map.scene(), view.width, view.height, RATIO);
+  const context = base.getContext("2d");
+  new Painter().paint(context, map.scene(), view.width, view.height, RATIO);
+  if (map.showsPictures()) {
+    context.setTransform(RATIO, 0, 0, RATIO, 0, 0);
+    drawPictures(context, map.scene(), map.grid(), map.sheets, map.table);
+  }
   const svg = document.createElementNS(SVG, "svg");
   const content = document.createElementNS(SVG, "g");
   shape(content, "image", { x: 0, y: 0, width: view.width, height: view.height, href: base.toDataURL("image/png") });

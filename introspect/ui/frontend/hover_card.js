@@ -12,6 +12,7 @@ export class HoverCard {
     this.body = el("div", { class: "card-body" });
     this.node = el("div", { class: "card glass", role: "status", "aria-live": "polite", hidden: true }, this.canvas, el("div", {}, this.head, this.body));
     this.slot = -1;
+    this.since = 0; // when the pointer came, for the record
   }
 
   hide() {
@@ -58,6 +59,7 @@ export class HoverCard {
     this.body.replaceChildren(...facts);
     this.canvas.hidden = !sheets;
     if (sheets) this.paint(map, slot);
+    else map.report({ cardMs: performance.now() - this.since });
   }
 
   paint(map, slot) {
@@ -67,9 +69,8 @@ export class HoverCard {
     const [wide, high] = [sheets.width * share, sheets.height * share];
     Object.assign(this.canvas, { width: Math.round(wide * ratio), height: Math.round(high * ratio) });
     Object.assign(this.canvas.style, { width: `${wide}px`, height: `${high}px` });
-    const asked = performance.now();
     const again = () => this.slot === slot && this.paint(map, slot);
     const drawn = sheets.draw(this.canvas.getContext("2d"), table.rows[slot], 0, 0, this.canvas.width, this.canvas.height, again);
-    if (drawn) map.report({ pictured: Number(table.ids[slot]), pictureMs: performance.now() - asked });
+    if (drawn) map.report({ pictured: Number(table.ids[slot]), cardMs: performance.now() - this.since });
   }
 }

@@ -23,6 +23,17 @@ export class ActivationMap extends Appearance {
     Object.assign(this, { hovered: -1, neighbours: [], outline: null, faded: 1 });
     this.report = (facts) => Object.assign(this.record, facts);
     this.record = { rev: 0, n: table.n, ready: false, hovered: null, pinned: null, selected: 0 };
+    // For tests and benchmarks: where a sample lies on the screen, and one whole redraw, timed.
+    this.record.place = (id) => {
+      const slot = table.slotById.get(id);
+      return this.view.toPixel(this.points.x[slot], this.points.y[slot]);
+    };
+    this.record.paint = () => {
+      const started = performance.now();
+      this.painter.paint(this.stage.base, this.scene(), this.view.width, this.view.height, this.stage.ratio);
+      this.drawOver();
+      return performance.now() - started;
+    };
   }
 
   get probes() {
@@ -76,13 +87,17 @@ export class ActivationMap extends Appearance {
     });
   }
 
+  showsPictures() {
+    return this.state.layers.pictures.on && Boolean(this.sheets) && !this.motion.morphing;
+  }
+
   drawOver() {
     const { view, theme, points, state, stage, colouring } = this;
     const context = stage.above;
     context.setTransform(stage.ratio, 0, 0, stage.ratio, 0, 0);
     context.clearRect(0, 0, view.width, view.height);
     const { layers } = state;
-    if (layers.pictures.on && this.sheets && !this.motion.morphing) {
+    if (this.showsPictures()) {
       marks.drawPictures(context, { view, theme, points, colouring }, this.grid(), this.sheets, this.table, () => this.redraw(false));
     }
     marks.drawAxes(context, { view, theme, axes: this.axes() });
@@ -177,11 +192,12 @@ export class ActivationMap extends Appearance {
     return found;
   }
 
-  pointAt(px, py) {
+  pointAt(px, py, since = performance.now()) {
     const slot = this.nearest(px, py);
     if (slot < 0) return this.pointAway();
     const changed = slot !== this.hovered;
     this.hovered = slot;
+    if (changed) this.stage.card.since = since;
     this.stage.card.show(this, slot, ...this.view.toPixel(this.points.x[slot], this.points.y[slot]));
     if (changed) this.redraw(false);
   }

@@ -47,7 +47,7 @@ export class Pointer {
   move(event) {
     const at = this.place(event);
     if (!this.fingers.has(event.pointerId)) {
-      if (this.overStage(event) && event.pointerType !== "touch") this.map.pointAt(...at);
+      if (this.overStage(event) && event.pointerType !== "touch") this.map.pointAt(...at, event.timeStamp);
       else this.map.pointAway();
       return;
     }

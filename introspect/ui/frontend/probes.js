@@ -71,7 +71,7 @@ export class Probes {
       node.hidden = !at;
       if (!at) continue;
       const [x, y] = view.toPixel(...at);
-      node.classList.toggle("leftward", x > view.width - view.insets.right - 190);
+      node.classList.toggle("leftward", x > view.width - view.insets.right - 215);
       node.style.transform = `translate(${x.toFixed(1)}px, ${y.toFixed(1)}px)`;
     }
   }

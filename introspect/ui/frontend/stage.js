@@ -62,16 +62,23 @@ export class Stage {
     this.sizes.observe(this.node);
     // A colour transition on the sentinel tells that the page's theme has changed.
     this.sentinel.addEventListener("transitionend", () => map.refreshTheme());
-    const keyed = () => {
-      this.keyed = this.node.matches(":focus-visible");
+    // A ring and a cross for those who came by keyboard, not after a click.
+    const keyed = (on) => {
+      this.keyed = on;
+      this.node.classList.toggle("keyed", on);
       map.redraw(false);
     };
-    this.node.addEventListener("focus", keyed);
-    this.node.addEventListener("blur", keyed);
-    this.node.addEventListener("keydown", keyed);
+    let pressed = false;
     this.node.addEventListener("pointerdown", () => {
-      this.keyed = false;
-    });
+      pressed = true;
+      keyed(false);
+      setTimeout(() => {
+        pressed = false;
+      });
+    }, true);
+    this.node.addEventListener("focus", () => keyed(!pressed && this.node.matches(":focus-visible")));
+    this.node.addEventListener("blur", () => keyed(false));
+    this.node.addEventListener("keydown", (event) => event.target === this.node && event.key !== "Shift" && keyed(true));
   }
 
   measure() {
