@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import math
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -29,11 +31,17 @@ class Parser(argparse.ArgumentParser):
 
 
 class Bar:
-    """A line on stderr telling how far the work is; silent where nobody watches a terminal."""
+    """A line on stderr telling how far the work is; silent where nobody watches a terminal.
+
+    `folder` is where the work keeps what it needs to go on after a kill.
+    """
 
     WIDTH = 30
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
         self.watched = sys.stderr.isatty()
         self.stage = ""
 
@@ -54,6 +62,11 @@ class Bar:
         if self.watched and self.stage:
             print(file=sys.stderr)
         self.stage = ""
+
+    def forget(self) -> None:
+        """Removes what was kept for going on with the work: it is done."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -219,28 +232,36 @@ def _add_build(commands: Any) -> None:
 def build(options: argparse.Namespace) -> Answer:
     """Builds the atlas of a model and its data."""
     from introspect.building import build_folder
+    from introspect.store import cache_dir
 
     if options.epochs is not None and options.epochs < 1:
         raise BadInput(f"--epochs {options.epochs} is too few: choose 1 or more.")
-    bar = Bar()
+    arguments = {
+        "model": options.model,
+        "data": options.data,
+        "out": options.out,
+        "layers": options.layers,
+        "test": options.test,
+        "preprocessing": _preprocessing(options.preprocess),
+        "link": options.link,
+        "epochs": options.epochs,
+        "device": options.device,
+        "seed": options.seed,
+    }
+    # The same command on the same files goes on where it was stopped or killed.
+    files = [Path(str(value)) for value in arguments.values()]
+    stamps = [file.stat().st_mtime_ns for file in files if file.is_file()]
+    said = json.dumps([os.getcwd(), arguments, stamps]).encode()
+    bar = Bar(cache_dir() / "builds" / hashlib.sha256(said).hexdigest()[:16])
     try:
-        return build_folder(
-            {
-                "model": options.model,
-                "data": options.data,
-                "out": options.out,
-                "layers": options.layers,
-                "test": options.test,
-                "preprocessing": _preprocessing(options.preprocess),
-                "link": options.link,
-                "epochs": options.epochs,
-                "device": options.device,
-                "seed": options.seed,
-            },
-            bar,
-        )
+        answer = build_folder(arguments, bar)
+    except BadInput:
+        bar.forget()
+        raise
     finally:
         bar.close()
+    bar.forget()
+    return answer
 
 
 def _preprocessing(text: str | None) -> dict[str, list[float]] | None:

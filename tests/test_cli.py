@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import json
 import re
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from introspect import benchmark, cli
@@ -155,6 +158,91 @@ def test_doctor_says_what_is_missing_and_fails(
     answer = last_json(printed.out)
     assert not answer["ok"] and "layer list" in answer["reason"]
     assert printed.err == f"introspect: {answer['reason']}\n"
+
+
+@pytest.fixture(scope="module")
+def built(model: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An atlas made by the command in a process of its own; its printed answer lies beside it."""
+    folder = tmp_path_factory.mktemp("built")
+    line = [str(model), str(data), "-o", "digits.atlas", "--epochs", "30", "--seed", "3", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "introspect.cli", "build", *line],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    (folder / "answer.txt").write_text(done.stdout)
+    return folder / "digits.atlas"
+
+
+def test_build_prints_what_it_measured(built: Path, own_home: Path) -> None:
+    answer = last_json((built.parent / "answer.txt").read_text())
+    keys = "n p k accuracy seconds z_mean z_std mmd2 label_knn trustworthiness device".split()
+    assert set(keys) <= answer.keys()
+    assert (answer["n"], answer["p"], answer["k"]) == (1797, 96, 10)
+    assert answer["seconds"].keys() == {"record", "map", "estimator"}
+    assert len(answer["z_mean"]) == len(answer["z_std"]) == 2
+    assert 0.8 < answer["accuracy"] < 1 and 0.5 < answer["label_knn"] <= 1
+    assert not list((own_home / "cache" / "builds").glob("*")), "nothing is kept of finished work"
+    told = cli.tell_build(answer)
+    assert f"{answer['accuracy']:.2%}" in told and "1,797 samples" in told
+
+
+def test_locate_finds_stored_samples_where_they_are(
+    built: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "placed.parquet"
+    assert cli.main(["locate", str(built), f"{data}:test", "-o", str(out), "--json"]) == 0
+    answer = last_json(capsys.readouterr().out)
+    placed = pq.read_table(out).to_pydict()
+    stored = pq.read_table(next(built.glob("v*/points.parquet"))).to_pydict()
+    columns = ["id", "label", "predicted", "x", "y", "log_error", "log_error_map", "off_map"]
+    assert list(placed) == columns
+    test = np.flatnonzero(
+        np.array(stored["split"]) == stored["split"][stored["id"].index(placed["id"][0])]
+    )
+    assert answer["n"] == len(test) == 300
+    for name in columns:
+        np.testing.assert_allclose(placed[name], np.array(stored[name])[test], atol=1e-4)
+
+
+def test_locate_into_a_folder_that_is_not_there_is_refused(
+    built: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "nowhere" / "placed.parquet")
+    assert cli.main(["locate", str(built), str(data), "-o", out]) == 2
+    assert "There is no folder" in capsys.readouterr().err
+
+
+def test_build_that_fails_keeps_the_atlas_that_was_there(
+    built: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (built / "CURRENT").read_bytes()
+    wrong = tmp_path / "wrong.npz"
+    np.savez(wrong, x=np.zeros((50, 9, 9), np.uint8), y=np.arange(50) % 10)
+    assert cli.main(["build", str(model), str(wrong), "-o", str(built)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert (built / "CURRENT").read_bytes() == before
+
+
+def test_killed_build_leaves_no_half_atlas_and_can_be_given_again(
+    model: Path, data: Path, tmp_path: Path, own_home: Path
+) -> None:
+    line = ["build", str(model), str(data), "-o", "digits.atlas", "--epochs", "40"]
+    command = [sys.executable, "-m", "introspect.cli", *line]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    kept = own_home / "cache" / "builds"
+    while not list(kept.glob("*/recording/*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert not (tmp_path / "digits.atlas").exists()
+    assert len(list(kept.glob("*"))) == 1
+    done = subprocess.run([*command, "--json"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and last_json(done.stdout)["n"] == 1797
+    assert not list(kept.glob("*"))
 
 
 def test_no_arguments_open_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
