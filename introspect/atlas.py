@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -66,8 +65,12 @@ class Thumbs:
         if not (folder / "thumbs.json").exists():
             return None
         about = read_about(folder)
-        sizes = {name: about[name] for name in ("height", "width", "channels", "columns", "per_sheet")}
-        return Thumbs(folder, **sizes, sheets=tuple(about["sheets"]), lossless=bool(about["lossless"]))
+        sizes = {
+            name: about[name] for name in ("height", "width", "channels", "columns", "per_sheet")
+        }
+        return Thumbs(
+            folder, **sizes, sheets=tuple(about["sheets"]), lossless=bool(about["lossless"])
+        )
 
 
 class Absent(torch.nn.Module):
@@ -140,7 +143,9 @@ class Atlas:
         from introspect.samples import as_input
 
         shape = self.classifier.input_shape
-        if not (isinstance(x, torch.Tensor) and x.dtype == torch.float32 and tuple(x.shape[1:]) == shape):
+        if not (
+            isinstance(x, torch.Tensor) and x.dtype == torch.float32 and tuple(x.shape[1:]) == shape
+        ):
             x = as_input(x, shape)
         elif not torch.isfinite(x).all():
             raise BadInput("The input holds NaN or infinite values: clean it before placing it.")
@@ -150,9 +155,7 @@ class Atlas:
         """The activations that points of the map stand for: the decoder's answer, float32."""
         return self.projector.inverse_transform(np.asarray(z, np.float32).reshape(-1, 2))
 
-    def chart(
-        self, g: int = 200, extent: tuple[float, float, float, float] | None = None
-    ) -> Chart:
+    def chart(self, g: int = 200, extent: tuple[float, float, float, float] | None = None) -> Chart:
         """The estimated error ê(z) on a g by g grid over `extent` (x0, x1, y0, y1).
 
         Without an extent: a square that covers all points with a margin.
@@ -189,7 +192,14 @@ class Atlas:
             return None
         x = x.reshape(len(x), *self.classifier.input_shape)
         p = self.points
-        return Samples(x, np.array(p.label), np.array(p.split), self.classes, np.array(p.id), self.settings["data"]["name"])
+        return Samples(
+            x,
+            np.array(p.label),
+            np.array(p.split),
+            self.classes,
+            np.array(p.id),
+            self.settings["data"]["name"],
+        )
 
     @property
     def recording(self) -> Recording:
@@ -207,7 +217,9 @@ class Atlas:
             return self.recorded
         samples = self.samples
         if samples is None or not self.complete:
-            raise BadInput("This atlas came without its network or inputs, so its activations cannot be recorded.")
+            raise BadInput(
+                "This atlas came without its network or inputs, so its activations cannot be recorded."
+            )
         with self._lock:
             folder = cache_dir() / "recordings" / self.fingerprint[:24]
             tap = self.engine.tap
@@ -231,7 +243,9 @@ class Atlas:
         """
         h = self.record(on_batch).h
         with torch.inference_mode():
-            query, _ = self.engine.tap(torch.as_tensor(x, dtype=torch.float32).reshape(-1, *self.classifier.input_shape))
+            query, _ = self.engine.tap(
+                torch.as_tensor(x, dtype=torch.float32).reshape(-1, *self.classifier.input_shape)
+            )
             best = torch.empty(len(query), 0)
             rows = torch.empty(len(query), 0, dtype=torch.long)
             own = query.square().sum(1, keepdim=True)
@@ -239,7 +253,9 @@ class Atlas:
                 part = torch.from_numpy(np.array(h[start : start + CHUNK], np.float32))
                 square = own + part.square().sum(1) - 2 * query @ part.T
                 best = torch.cat([best, square], 1)
-                rows = torch.cat([rows, torch.arange(start, start + len(part)).expand(len(query), -1)], 1)
+                rows = torch.cat(
+                    [rows, torch.arange(start, start + len(part)).expand(len(query), -1)], 1
+                )
                 best, kept = best.topk(min(count, best.shape[1]), 1, largest=False)
                 rows = rows.gather(1, kept)
         return rows.numpy(), best.clamp_min(0).sqrt().numpy()
@@ -313,5 +329,3 @@ class Atlas:
         from introspect.atlas_folder import open_in_browser
 
         open_in_browser(self, port)
-
-

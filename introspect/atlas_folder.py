@@ -45,7 +45,10 @@ def save_atlas(atlas: Atlas, path: Path) -> Path:
         if atlas.complete:
             save_classifier(atlas.classifier, folder / "model")
         if atlas.evolution is not None:
-            kept = {name: torch.from_numpy(np.ascontiguousarray(v)) for name, v in atlas.evolution.items()}
+            kept = {
+                name: torch.from_numpy(np.ascontiguousarray(v))
+                for name, v in atlas.evolution.items()
+            }
             write_tensors(kept, folder / "checkpoints.safetensors")
         if atlas.folder is None:
             _write_inputs(atlas, folder)
@@ -146,7 +149,9 @@ def load_atlas(path: str | Path, model: Any = None) -> Atlas:
         spans = {str(k): slice(int(a), int(b)) for k, (a, b) in settings["spans"].items()}
         tap = Tap(classifier, list(spans), str(settings["reduction"]))
         if tap.spans != spans:
-            raise BadInput("The network in this atlas has other layers than were recorded: build the atlas again.")
+            raise BadInput(
+                "The network in this atlas has other layers than were recorded: build the atlas again."
+            )
         tensors = read_tensors(folder / "weights.safetensors")
         nets = {name: _read_net(tensors, name) for name in _NETS}
         _check_widths(nets, tap.p, len(classifier.classes))
@@ -158,12 +163,18 @@ def load_atlas(path: str | Path, model: Any = None) -> Atlas:
         thresholds = {str(k): float(v) for k, v in settings["thresholds"].items()}
         settings["data"]["name"]
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise BadInput(f"The atlas is damaged ({type(error).__name__} in its settings): build or download it again.") from error
+        raise BadInput(
+            f"The atlas is damaged ({type(error).__name__} in its settings): build or download it again."
+        ) from error
     points = read_points(folder / "points.parquet")
     if points.outputs.shape[1] != len(classifier.classes):
-        raise BadInput("The table of this atlas belongs to another network: build or download it again.")
+        raise BadInput(
+            "The table of this atlas belongs to another network: build or download it again."
+        )
     _check_thumbs(folder / "thumbs", points)
-    engine = Engine(tap, nets["encoder"], nets["map_estimator"], nets["estimator"], Strangeness(bank, ranks))
+    engine = Engine(
+        tap, nets["encoder"], nets["map_estimator"], nets["estimator"], Strangeness(bank, ranks)
+    )
     return Atlas(
         engine=engine,
         projector=InfoVAEProjector(nets["encoder"], nets["decoder"]),
@@ -189,7 +200,9 @@ def _read_settings(file: Path) -> dict[str, Any]:
     try:
         settings = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise BadInput("settings.json of this atlas is damaged: build or download it again.") from error
+        raise BadInput(
+            "settings.json of this atlas is damaged: build or download it again."
+        ) from error
     if not isinstance(settings, dict):
         raise BadInput("settings.json of this atlas is damaged: build or download it again.")
     return settings
@@ -206,7 +219,14 @@ def _read_model(folder: Path, about: dict[str, Any], model: Any) -> Classifier:
             for name, op, sides, units, hidden in about["layers"]
         )
         return Classifier(
-            Absent(), layers, classes, shape, tuple(about["bounds"]), preprocessing, about["link"], about["fingerprint"]
+            Absent(),
+            layers,
+            classes,
+            shape,
+            tuple(about["bounds"]),
+            preprocessing,
+            about["link"],
+            about["fingerprint"],
         )
     live = Classifier.of(
         model,
@@ -217,7 +237,9 @@ def _read_model(folder: Path, about: dict[str, Any], model: Any) -> Classifier:
         bounds=tuple(about["bounds"]),
     )
     if live.fingerprint != about["fingerprint"]:
-        raise BadInput("The model given is not the one this atlas was built from: its layers or weights differ.")
+        raise BadInput(
+            "The model given is not the one this atlas was built from: its layers or weights differ."
+        )
     return live
 
 
@@ -226,11 +248,16 @@ def _read_net(tensors: dict[str, torch.Tensor], name: str) -> nn.Sequential:
     found = sorted({int(key.split(".")[1]) for key in tensors if key.startswith(f"{name}.")})
     layers: list[nn.Module] = []
     for number in found:
-        weight, bias = tensors[f"{name}.{number}.weight"].float(), tensors[f"{name}.{number}.bias"].float()
+        weight, bias = (
+            tensors[f"{name}.{number}.weight"].float(),
+            tensors[f"{name}.{number}.bias"].float(),
+        )
         if weight.ndim != 2 or bias.shape != weight.shape[:1] or number % 2:
             raise BadInput(f"The {name} in this atlas is damaged: build or download it again.")
         if not (torch.isfinite(weight).all() and torch.isfinite(bias).all()):
-            raise BadInput(f"The {name} in this atlas holds NaN or infinite weights: build it again.")
+            raise BadInput(
+                f"The {name} in this atlas holds NaN or infinite weights: build it again."
+            )
         layer = nn.Linear(weight.shape[1], weight.shape[0], device="meta")
         layer.weight = nn.Parameter(weight, requires_grad=False)
         layer.bias = nn.Parameter(bias, requires_grad=False)
@@ -241,13 +268,21 @@ def _read_net(tensors: dict[str, torch.Tensor], name: str) -> nn.Sequential:
 
 
 def _check_widths(nets: dict[str, nn.Sequential], p: int, k: int) -> None:
-    wanted = {"encoder": (p, 2), "decoder": (2, p), "map_estimator": (2, 1), "estimator": (p + k, 1)}
+    wanted = {
+        "encoder": (p, 2),
+        "decoder": (2, p),
+        "map_estimator": (2, 1),
+        "estimator": (p + k, 1),
+    }
     for name, ends in wanted.items():
         net = nets[name]
         if (net[0].in_features, net[-1].out_features) != ends or any(
-            before.out_features != after.in_features for before, after in zip(net[::2], net[2::2], strict=False)
+            before.out_features != after.in_features
+            for before, after in zip(net[::2], net[2::2], strict=False)
         ):
-            raise BadInput(f"The {name} in this atlas does not fit the network: build or download it again.")
+            raise BadInput(
+                f"The {name} in this atlas does not fit the network: build or download it again."
+            )
 
 
 def open_in_browser(atlas: Atlas, port: int | None = None) -> None:

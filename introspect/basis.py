@@ -81,7 +81,11 @@ class Basis:
         mean = sample.mean(0)
         spread = sample.std(0, correction=0)
         whole = spread.square().mean().sqrt().clamp_min(1e-12)
-        scale = torch.where(spread > 1e-3 * whole, spread, whole) if standardise else whole.expand(width).clone()
+        scale = (
+            torch.where(spread > 1e-3 * whole, spread, whole)
+            if standardise
+            else whole.expand(width).clone()
+        )
         sample = (sample - mean) / scale
         rank = min(rank, count, width)
         with torch.random.fork_rng(devices=[]):

@@ -54,7 +54,9 @@ def build(model: Any, data: Any, **settings: Any) -> Atlas:
         data: (x, y) arrays or tensors, a DataLoader, Samples, a file, or a name such as mnist.
         settings: `classes`, `link`, `preprocessing` for a live module; the rest as `build_atlas`.
     """
-    own = {key: settings.pop(key) for key in ("classes", "link", "preprocessing") if key in settings}
+    own = {
+        key: settings.pop(key) for key in ("classes", "link", "preprocessing") if key in settings
+    }
     if isinstance(model, Classifier):
         samples = load_samples(data, classes=model.classes)
         return build_atlas(model, samples, **settings)
@@ -135,17 +137,29 @@ def build_atlas(
             recording, projector, train, validation, seed, target_device, progress
         )
     tap = Tap(classifier, list(recording.spans), reduction)
-    engine = Engine(tap, projector.encoder, map_estimator, estimator, _strangeness(recording, train, validation, seed))
+    engine = Engine(
+        tap,
+        projector.encoder,
+        map_estimator,
+        estimator,
+        _strangeness(recording, train, validation, seed),
+    )
     positions = engine.locate_samples(samples, on_batch=progress("Placing every sample"))
     views = {"pca": pca.transform(recording.h)}
     if umap:
         views["umap"] = _lay_out(recording.h, train, seed, progress("Laying out with UMAP"))
     points = _points(samples, recording, positions, views)
     right = unseen[recording.correct[validation]]
-    thresholds = {"log_error": float(np.nanquantile(right, ALARM)) if np.isfinite(right).any() else 0.0}
+    thresholds = {
+        "log_error": float(np.nanquantile(right, ALARM)) if np.isfinite(right).any() else 0.0
+    }
     settings: dict[str, Any] = {
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "data": {"name": samples.name, "fingerprint": samples.fingerprint, "notes": list(samples.notes)},
+        "data": {
+            "name": samples.name,
+            "fingerprint": samples.fingerprint,
+            "notes": list(samples.notes),
+        },
         "projection": {"method": "infovae", "preset": preset, **asdict(projection)},
         "seed": seed,
         "seconds": {key: round(value, 3) for key, value in clock.items()},
@@ -174,9 +188,13 @@ def _usable(samples: Samples) -> Samples:
     for code, split in enumerate(SPLITS):
         count = int((samples.split == code).sum())
         if count < (16 if split == "train" else 1):
-            raise BadInput(f"The {split} split has {count} samples: give more data, or data without a split.")
+            raise BadInput(
+                f"The {split} split has {count} samples: give more data, or data without a split."
+            )
     if not (samples.y >= 0).any():
-        raise BadInput("The data have no labels: an atlas needs them to learn where the model errs.")
+        raise BadInput(
+            "The data have no labels: an atlas needs them to learn where the model errs."
+        )
     return samples
 
 
@@ -206,7 +224,11 @@ def _fit_estimators(
     target = recording.log_error_target()
     z = projector.transform(Rows(recording.h, train))
     map_estimator = fit_estimator(
-        z, target[train], seed=seed, device=device, on_epoch=progress("Learning the error over the map")
+        z,
+        target[train],
+        seed=seed,
+        device=device,
+        on_epoch=progress("Learning the error over the map"),
     )
     scores = recording.outputs if recording.logits is None else recording.logits
     seen = features(
@@ -215,15 +237,23 @@ def _fit_estimators(
     ).numpy()
     learning = {"epochs": 40, "batch": 64, "peak": 1e-3, "noise": 0.3, "device": device}
     estimator = fit_estimator(
-        seen, target[validation], seed=seed, on_epoch=progress("Learning the error from activations"), **learning
+        seen,
+        target[validation],
+        seed=seed,
+        on_epoch=progress("Learning the error from activations"),
+        **learning,
     )
     return map_estimator, estimator, cross_fit(seen, target[validation], seed=seed, **learning)
 
 
-def _strangeness(recording: Recording, train: np.ndarray, validation: np.ndarray, seed: int) -> Strangeness:
+def _strangeness(
+    recording: Recording, train: np.ndarray, validation: np.ndarray, seed: int
+) -> Strangeness:
     last = list(recording.spans.values())[-1]
     rows = np.sort(np.random.default_rng(seed).permutation(train)[:BANK])
-    unit = nn.functional.normalize(torch.from_numpy(np.array(recording.h[rows, last], np.float32)), dim=1)
+    unit = nn.functional.normalize(
+        torch.from_numpy(np.array(recording.h[rows, last], np.float32)), dim=1
+    )
     plain = Strangeness(unit.half().float(), torch.zeros(1001))
     near = plain.distance(torch.from_numpy(np.array(recording.h[validation, last], np.float32)))
     return replace(plain, ranks=torch.quantile(near, torch.linspace(0, 1, 1001)))
@@ -241,7 +271,9 @@ def _lay_out(h: np.ndarray, train: np.ndarray, seed: int, on_epoch: Any) -> np.n
     return out
 
 
-def _points(samples: Samples, recording: Recording, positions: Any, views: dict[str, np.ndarray]) -> Points:
+def _points(
+    samples: Samples, recording: Recording, positions: Any, views: dict[str, np.ndarray]
+) -> Points:
     predicted = positions.predicted.astype(np.int64)
     return Points(
         id=np.array(samples.ids),
@@ -276,7 +308,9 @@ def build_folder(arguments: dict[str, Any], report: Any) -> dict[str, Any]:
         find_model(arguments.get("model") or arguments["weights"]),
         arguments.get("layers"),
         link=arguments.get("link") if arguments.get("link") != "auto" else None,
-        preprocessing=None if given is None else Preprocessing(tuple(given["mean"]), tuple(given["std"])),
+        preprocessing=None
+        if given is None
+        else Preprocessing(tuple(given["mean"]), tuple(given["std"])),
     )
     report("Reading the data", 0, 1)
     samples = load_samples(arguments["data"], classes=classifier.classes)

@@ -16,9 +16,9 @@ from jaxtyping import Float32, Int64
 from torch import Tensor, nn
 
 from introspect.classifier import Classifier
+from introspect.errors import Cancelled
 from introspect.estimator import features
 from introspect.plugin import Progress
-from introspect.errors import Cancelled
 from introspect.samples import Samples
 from introspect.tap import Tap
 
@@ -62,7 +62,9 @@ class Positions:
     @staticmethod
     def joined(parts: list[Positions]) -> Positions:
         """Several Positions as one, in order."""
-        return Positions(*(np.concatenate([getattr(p, name) for p in parts]) for name in vars(parts[0])))
+        return Positions(
+            *(np.concatenate([getattr(p, name) for p in parts]) for name in vars(parts[0]))
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,10 +113,15 @@ class Engine:
         """The same engine on another device; this one stays where it is."""
         import copy
 
-        move = [copy.deepcopy(net).to(device) for net in (self.encoder, self.map_estimator, self.estimator)]
+        move = [
+            copy.deepcopy(net).to(device)
+            for net in (self.encoder, self.map_estimator, self.estimator)
+        ]
         tap = Tap(self.classifier.to(device), list(self.tap.spans), self.tap.reduction)
         return Engine(
-            tap, *move, Strangeness(self.strangeness.bank.to(device), self.strangeness.ranks.to(device))
+            tap,
+            *move,
+            Strangeness(self.strangeness.bank.to(device), self.strangeness.ranks.to(device)),
         )
 
     @cached_property
@@ -145,7 +152,9 @@ class Engine:
         return self._gather(self._slices(x, batch), len(x), on_batch)
 
     @torch.inference_mode()
-    def locate_samples(self, samples: Samples, batch: int = BATCH, on_batch: Progress | None = None) -> Positions:
+    def locate_samples(
+        self, samples: Samples, batch: int = BATCH, on_batch: Progress | None = None
+    ) -> Positions:
         """Positions of all samples, read batch by batch."""
         return self._gather(samples.batches(batch), len(samples), on_batch)
 
@@ -154,14 +163,18 @@ class Engine:
         for start in range(0, max(1, len(x)), batch):
             yield x[start : start + batch]
 
-    def _gather(self, batches: Iterator[Tensor], count: int, on_batch: Progress | None) -> Positions:
+    def _gather(
+        self, batches: Iterator[Tensor], count: int, on_batch: Progress | None
+    ) -> Positions:
         parts: list[Positions] = []
         done = 0
         for x in batches:
             z, logits, log_error, log_error_map, off_map = self.read(x.to(self.device))
             outputs = self.classifier.link_outputs(logits)
             parts.append(
-                Positions(*(v.cpu().numpy() for v in (z, outputs, log_error, log_error_map, off_map)))
+                Positions(
+                    *(v.cpu().numpy() for v in (z, outputs, log_error, log_error_map, off_map))
+                )
             )
             done += len(x)
             if on_batch is not None and on_batch(done, count) is False:

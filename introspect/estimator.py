@@ -89,7 +89,11 @@ def fit_estimator(
 
 
 def cross_fit(
-    inputs: Float[np.ndarray, "n q"], target: Float[np.ndarray, " n"], *, seed: int = 0, **settings: object
+    inputs: Float[np.ndarray, "n q"],
+    target: Float[np.ndarray, " n"],
+    *,
+    seed: int = 0,
+    **settings: object,
 ) -> Float[np.ndarray, " n"]:
     """An estimate for every row by an estimator that never saw it (5 folds, seeded).
 

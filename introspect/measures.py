@@ -36,10 +36,19 @@ def measure(atlas: Atlas, seed: int = 0) -> dict[str, Any]:
         "accuracy": round(float(points.correct[test].mean()), 6),
         "z_mean": [round(float(v), 4) for v in z.mean(0)],
         "z_std": [round(float(v), 4) for v in z.std(0, correction=0)],
-        "mmd2": round(float(mmd2(few, torch.randn(len(few), 2, generator=generator))), 6) if len(few) > 1 else None,
-        "label_knn": label_knn(points.z[train], points.label[train], points.z[test], points.label[test]),
-        "trustworthiness": _trustworthiness(h, points.z, np.flatnonzero(test), np.flatnonzero(train), seed),
-        "auroc": {name: _auroc(getattr(points, name)[test], wrong) for name in ("log_error", "log_error_map")},
+        "mmd2": round(float(mmd2(few, torch.randn(len(few), 2, generator=generator))), 6)
+        if len(few) > 1
+        else None,
+        "label_knn": label_knn(
+            points.z[train], points.label[train], points.z[test], points.label[test]
+        ),
+        "trustworthiness": _trustworthiness(
+            h, points.z, np.flatnonzero(test), np.flatnonzero(train), seed
+        ),
+        "auroc": {
+            name: _auroc(getattr(points, name)[test], wrong)
+            for name in ("log_error", "log_error_map")
+        },
         "gap": _gap(points.log_error_map[test], wrong),
     }
 
@@ -54,7 +63,9 @@ def label_knn(
     return round(float((vote.predict(test_z) == test_label).mean()), 6)
 
 
-def _trustworthiness(h: Any, z: np.ndarray, test: np.ndarray, train: np.ndarray, seed: int) -> float | None:
+def _trustworthiness(
+    h: Any, z: np.ndarray, test: np.ndarray, train: np.ndarray, seed: int
+) -> float | None:
     from sklearn.manifold import trustworthiness
 
     rows = np.sort(np.random.default_rng(seed).permutation(test)[:QUERIES])

@@ -67,14 +67,18 @@ class Points:
                 found = ()
             if len(found) and int(place) >= 0:
                 return int(found[0])
-        raise BadInput(f"There is no sample {name!r}: give an id of the atlas, or such as test:907.")
+        raise BadInput(
+            f"There is no sample {name!r}: give an id of the atlas, or such as test:907."
+        )
 
 
 def table_of(points: Points) -> pa.Table:
     """The table as it is stored and handed out: columns of DESIGN's points.parquet."""
     columns: dict[str, Any] = {
         "id": points.id,
-        "split": pa.DictionaryArray.from_arrays(pa.array(points.split.astype(np.int8)), list(SPLITS)),
+        "split": pa.DictionaryArray.from_arrays(
+            pa.array(points.split.astype(np.int8)), list(SPLITS)
+        ),
         "label": points.label,
         "predicted": points.predicted,
         "correct": points.correct,
@@ -91,7 +95,12 @@ def table_of(points: Points) -> pa.Table:
     for name in VIEWS:
         if name in points.views:
             columns |= {f"{name}_{axis}": points.views[name][:, i] for i, axis in enumerate("xy")}
-    return pa.table({name: pa.array(np.ascontiguousarray(v)) if isinstance(v, np.ndarray) else v for name, v in columns.items()})
+    return pa.table(
+        {
+            name: pa.array(np.ascontiguousarray(v)) if isinstance(v, np.ndarray) else v
+            for name, v in columns.items()
+        }
+    )
 
 
 def write_points(points: Points, file: Path) -> None:
@@ -117,7 +126,9 @@ def read_points(file: Path) -> Points:
     try:
         with pq.ParquetFile(file) as stored:
             if stored.metadata.num_rows > _MAX_ROWS:
-                raise BadInput(f"{file.name} claims {stored.metadata.num_rows:,} rows; at most {_MAX_ROWS:,} fit.")
+                raise BadInput(
+                    f"{file.name} claims {stored.metadata.num_rows:,} rows; at most {_MAX_ROWS:,} fit."
+                )
             table = stored.read().combine_chunks()
         split = table["split"].combine_chunks()
         names = split.dictionary.to_pylist() if pa.types.is_dictionary(split.type) else None
@@ -144,6 +155,8 @@ def read_points(file: Path) -> Points:
             **column,
         )
     except KeyError as error:
-        raise BadInput(f"{file.name} lacks the column {error}: the atlas is damaged; build it again.") from error
+        raise BadInput(
+            f"{file.name} lacks the column {error}: the atlas is damaged; build it again."
+        ) from error
     except (OSError, ValueError, IndexError, AttributeError, pa.ArrowException) as error:
         raise BadInput(f"{file.name} is damaged: build or download the atlas again.") from error

@@ -167,7 +167,13 @@ class _State:
         device: torch.device,
         decay: float,
     ) -> None:
-        self.module, self.rows, self.loss, self.batch, self.device = module, rows, loss, batch, device
+        self.module, self.rows, self.loss, self.batch, self.device = (
+            module,
+            rows,
+            loss,
+            batch,
+            device,
+        )
         self.rate = torch.zeros((), device=device)
         self.cuda = device.type == "cuda"
         self.optimiser = torch.optim.AdamW(
@@ -202,7 +208,9 @@ class _State:
         self.optimiser.zero_grad(set_to_none=not self.cuda)
         picked = self.order.index_select(0, self.start + self.offsets)
         taken = [part.index_select(0, picked) for part in self.rows]
-        value = self.loss(self.module, *(part.float() if part.dtype == torch.float16 else part for part in taken))
+        value = self.loss(
+            self.module, *(part.float() if part.dtype == torch.float16 else part for part in taken)
+        )
         value.backward()
         self.optimiser.step()
         self.total.add_(value.detach())
@@ -236,9 +244,14 @@ class _State:
         return float(self.total) / steps
 
     def save(self, file: Path, step: int, losses: list[float]) -> None:
-        tensors = {f"module.{name}": value.cpu().contiguous() for name, value in self.module.state_dict().items()}
+        tensors = {
+            f"module.{name}": value.cpu().contiguous()
+            for name, value in self.module.state_dict().items()
+        }
         for index, values in enumerate(self.optimiser.state.values()):
-            tensors |= {f"adam.{index}.{key}": value.cpu().contiguous() for key, value in values.items()}
+            tensors |= {
+                f"adam.{index}.{key}": value.cpu().contiguous() for key, value in values.items()
+            }
         tensors["random"] = torch.get_rng_state()
         tensors["order"] = self.order.cpu()
         tensors["total"] = self.total.cpu()
@@ -251,11 +264,17 @@ class _State:
         length = int.from_bytes(content[:8], "little")
         notes = json.loads(content[8 : 8 + length])["__metadata__"]
         self.module.load_state_dict(
-            {name.removeprefix("module."): value for name, value in tensors.items() if name.startswith("module.")}
+            {
+                name.removeprefix("module."): value
+                for name, value in tensors.items()
+                if name.startswith("module.")
+            }
         )
         for index, weight in enumerate(self.module.parameters()):
             found = {
-                key.split(".", 2)[2]: value.to(self.device if self.cuda or "step" not in key else "cpu")
+                key.split(".", 2)[2]: value.to(
+                    self.device if self.cuda or "step" not in key else "cpu"
+                )
                 for key, value in tensors.items()
                 if key.startswith(f"adam.{index}.")
             }

@@ -71,7 +71,10 @@ def train_net1(scratch: Path) -> None:
         module = net1()
 
     def look(step: int) -> None:
-        save_file({k: v.clone() for k, v in module.state_dict().items()}, scratch / f"step{step:06d}.safetensors")
+        save_file(
+            {k: v.clone() for k, v in module.state_dict().items()},
+            scratch / f"step{step:06d}.safetensors",
+        )
 
     history = train(
         module,
@@ -100,7 +103,9 @@ def evolve(scratch: Path, classifier: Classifier, encoder: nn.Sequential) -> dic
     for file in sorted(scratch.glob("step*.safetensors")):
         module = net1()
         module.load_state_dict(load_file(file))
-        then = Classifier.of(module, input_shape=(1, 28, 28), classes=classifier.classes, link="sigmoid")
+        then = Classifier.of(
+            module, input_shape=(1, 28, 28), classes=classifier.classes, link="sigmoid"
+        )
         with torch.inference_mode():
             h, logits = Tap(then)(watched.floats())
             places.append(encoder(h).half().numpy())
@@ -134,12 +139,24 @@ def main() -> None:
         seed=SEED,
         umap=True,
         work=options.scratch,
-        report=lambda stage, done, total: print(f"\r{stage}: {done}/{total}    ", end="", file=sys.stderr),
+        report=lambda stage, done, total: print(
+            f"\r{stage}: {done}/{total}    ", end="", file=sys.stderr
+        ),
     )
     atlas = replace(atlas, evolution=evolve(options.scratch, classifier, atlas.projector.encoder))
     atlas.save(HERE / "mnist-net1.atlas")
     print()
-    for key in ("accuracy", "z_mean", "z_std", "mmd2", "label_knn", "trustworthiness", "auroc", "gap", "seconds"):
+    for key in (
+        "accuracy",
+        "z_mean",
+        "z_std",
+        "mmd2",
+        "label_knn",
+        "trustworthiness",
+        "auroc",
+        "gap",
+        "seconds",
+    ):
         print(f"{key}: {atlas.settings[key]}")
 
 

@@ -22,7 +22,9 @@ SCHEDULES = {
 }
 
 
-def kernel_sum(a: Float[Tensor, "m d"], b: Float[Tensor, "l d"], kernel: str) -> Float[Tensor, "m l"]:
+def kernel_sum(
+    a: Float[Tensor, "m d"], b: Float[Tensor, "l d"], kernel: str
+) -> Float[Tensor, "m l"]:
     """Kernel values between all pairs of rows, float32.
 
     `gauss` is exp(-|a-b|^2 / d^2), the form in the authors' code (Zhao, Song & Ermon 2017, arXiv
@@ -35,11 +37,16 @@ def kernel_sum(a: Float[Tensor, "m d"], b: Float[Tensor, "l d"], kernel: str) ->
         return torch.exp(-square / width**2)
     if kernel != "imq":
         raise BadInput(f"There is no kernel '{kernel}': use gauss or imq.")
-    return sum(2 * width * s / (2 * width * s + square) for s in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0))
+    return sum(
+        2 * width * s / (2 * width * s + square) for s in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+    )
 
 
 def mmd2(
-    z: Float[Tensor, "m d"], prior: Float[Tensor, "l d"], kernel: str = "gauss", unbiased: bool = True
+    z: Float[Tensor, "m d"],
+    prior: Float[Tensor, "l d"],
+    kernel: str = "gauss",
+    unbiased: bool = True,
 ) -> Float[Tensor, ""]:
     """Squared maximum mean discrepancy between two samples (Gretton et al. 2012, eqs. 3 and 5).
 
@@ -53,7 +60,11 @@ def mmd2(
     if not unbiased:
         return inner.mean() + outer.mean() - across
     m, n = len(z), len(prior)
-    return (inner.sum() - inner.trace()) / (m * (m - 1)) + (outer.sum() - outer.trace()) / (n * (n - 1)) - across
+    return (
+        (inner.sum() - inner.trace()) / (m * (m - 1))
+        + (outer.sum() - outer.trace()) / (n * (n - 1))
+        - across
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +88,9 @@ class InfoVAEProjector:
 def _apply(module: nn.Sequential, rows: Activations) -> np.ndarray:
     device = next(module.parameters()).device
     parts = [
-        module(torch.from_numpy(np.array(rows[start : start + 2048], dtype=np.float32)).to(device)).cpu()
+        module(
+            torch.from_numpy(np.array(rows[start : start + 2048], dtype=np.float32)).to(device)
+        ).cpu()
         for start in range(0, len(rows), 2048)
     ]
     return torch.cat(parts).numpy() if parts else np.zeros((0, module[-1].out_features), np.float32)
@@ -109,11 +122,15 @@ class InfoVAE(AbstractProjection):
     peak: float = knob(4e-3, 1e-5, 1e-1, "Highest learning rate.")
     weight: float = knob(1.0, 0.0, 100.0, "Weight of the pull towards a round cloud (MMD).")
     kernel: str = knob("gauss", help="Kernel of the MMD: gauss or imq.")
-    reconstruction: str = knob("mean", help="Error over units: mean, or sum (the paper's literal form).")
+    reconstruction: str = knob(
+        "mean", help="Error over units: mean, or sum (the paper's literal form)."
+    )
     standardise: bool = knob(True, help="Give every unit the same say, however large its values.")
     rank: int = knob(128, 2, 4096, "Principal directions of the activations that are learnt from.")
     mmd_rows: int = knob(256, 32, 1024, "Rows of each batch that the MMD looks at.")
-    schedule: str = knob("one_cycle", help="Learning rate: one_cycle, or the paper's cycles of 3,000 steps.")
+    schedule: str = knob(
+        "one_cycle", help="Learning rate: one_cycle, or the paper's cycles of 3,000 steps."
+    )
 
     def fit(
         self,
@@ -165,4 +182,6 @@ class InfoVAE(AbstractProjection):
         encoder, decoder = pair.encoder.cpu(), pair.decoder.cpu()
         encoder[0] = basis.fold_in(encoder[0])
         decoder[-1] = basis.fold_out(decoder[-1])
-        return InfoVAEProjector(*(net.eval().requires_grad_(False) for net in (encoder, decoder)), history)
+        return InfoVAEProjector(
+            *(net.eval().requires_grad_(False) for net in (encoder, decoder)), history
+        )

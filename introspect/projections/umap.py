@@ -45,6 +45,8 @@ class UMAP(AbstractProjection):
             warnings.simplefilter("ignore")
             from umap import UMAP as Reducer
 
-            reducer = Reducer(n_neighbors=self.neighbours, min_dist=self.distance, random_state=seed)
+            reducer = Reducer(
+                n_neighbors=self.neighbours, min_dist=self.distance, random_state=seed
+            )
             reducer.fit(np.asarray(h, np.float32))
         return reducer
