@@ -1,4 +1,4 @@
-"""The atlas: a network's activation space as one map, with everything needed to place new inputs on it."""
+"""The atlas: a network's activation space as one map, and all it takes to place new inputs."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ class Atlas:
 
     @property
     def recording(self) -> Recording:
-        """The activations of all rows; recorded anew into the cache where they did not travel along."""
+        """The activations of all rows; recorded into the cache where they did not travel along."""
         return self.record()
 
     def record(self, on_batch: Progress | None = None) -> Recording:
@@ -218,7 +218,7 @@ class Atlas:
         samples = self.samples
         if samples is None or not self.complete:
             raise BadInput(
-                "This atlas came without its network or inputs, so its activations cannot be recorded."
+                "This atlas came without its network or inputs: its activations cannot be recorded."
             )
         with self._lock:
             folder = cache_dir() / "recordings" / self.fingerprint[:24]

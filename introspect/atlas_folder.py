@@ -1,4 +1,4 @@
-"""The atlas on disk: plain tables, tensors and pictures, written in one step, read without running anything."""
+"""The atlas on disk: tables, tensors, pictures; written in one step, read without running any."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MAX_SETTINGS = 4 * 2**20
 
 
 def save_atlas(atlas: Atlas, path: Path) -> Path:
-    """Writes `points.parquet, settings.json, weights.safetensors, classes.parquet, model/, thumbs/`.
+    """Writes points.parquet, settings.json, weights.safetensors, classes.parquet, model/, thumbs/.
 
     Inputs that are small grey pictures travel as lossless sheets, others as samples/x.npy.
     """
@@ -150,7 +150,7 @@ def load_atlas(path: str | Path, model: Any = None) -> Atlas:
         tap = Tap(classifier, list(spans), str(settings["reduction"]))
         if tap.spans != spans:
             raise BadInput(
-                "The network in this atlas has other layers than were recorded: build the atlas again."
+                "The network in this atlas has other layers than were recorded: build it again."
             )
         tensors = read_tensors(folder / "weights.safetensors")
         nets = {name: _read_net(tensors, name) for name in _NETS}
@@ -164,7 +164,7 @@ def load_atlas(path: str | Path, model: Any = None) -> Atlas:
         settings["data"]["name"]
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise BadInput(
-            f"The atlas is damaged ({type(error).__name__} in its settings): build or download it again."
+            f"The settings of the atlas are damaged ({type(error).__name__}): build it again."
         ) from error
     points = read_points(folder / "points.parquet")
     if points.outputs.shape[1] != len(classifier.classes):
@@ -238,7 +238,7 @@ def _read_model(folder: Path, about: dict[str, Any], model: Any) -> Classifier:
     )
     if live.fingerprint != about["fingerprint"]:
         raise BadInput(
-            "The model given is not the one this atlas was built from: its layers or weights differ."
+            "The model given is not the one this atlas was built from: its weights differ."
         )
     return live
 

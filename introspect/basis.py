@@ -22,7 +22,7 @@ CHUNK = 4096
 
 
 class Rows:
-    """Chosen rows of a large array, read only when asked for: behaves like `h[rows]` without the copy."""
+    """Chosen rows of a large array, read only when asked for: `h[rows]` without the copy."""
 
     def __init__(self, h: np.ndarray, rows: np.ndarray) -> None:
         self.h, self.rows = h, rows
@@ -56,7 +56,9 @@ def chunks(h: Activations, size: int = CHUNK) -> Iterator[tuple[int, Tensor]]:
 
 @dataclass(frozen=True, eq=False)
 class Basis:
-    """Leading principal directions of h: c = ((h - mean) / scale) @ axes, h ~ (c @ axes.T) * scale + mean.
+    """Leading principal directions of h.
+
+        c = ((h - mean) / scale) @ axes,    h ~ (c @ axes.T) * scale + mean
 
     `energy` is the share of the (scaled) variance that the directions hold.
     """
@@ -104,7 +106,7 @@ class Basis:
         return out.sub_(shift)
 
     def fold_in(self, first: nn.Linear) -> nn.Linear:
-        """The layer that gives for h what `first` gives for the short form of h (computed in float64)."""
+        """The layer that gives for h what `first` gives for its short form (float64 inside)."""
         turn = self.axes.double() / self.scale.double()[:, None]
         weight = first.weight.detach().double().cpu() @ turn.T
         bias = first.bias.detach().double().cpu() - weight @ self.mean.double()
@@ -126,7 +128,7 @@ def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
 
 
 def perceptron(inputs: int, outputs: int, width: int = 200, depth: int = 3) -> nn.Sequential:
-    """`depth` hidden ELU layers of `width` units between linear ends (Pardo et al. 2020, table 2)."""
+    """`depth` hidden ELU layers of `width` units, linear ends (Pardo et al. 2020, table 2)."""
     sizes = [inputs, *[width] * depth]
     layers: list[nn.Module] = []
     for before, after in zip(sizes, sizes[1:], strict=False):

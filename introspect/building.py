@@ -335,5 +335,15 @@ def build_folder(arguments: dict[str, Any], report: Any) -> dict[str, Any]:
 
 
 ANSWER = (
-    "n", "p", "k", "accuracy", "seconds", "z_mean", "z_std", "mmd2", "label_knn", "trustworthiness", "device",
-)  # fmt: skip
+    "n",
+    "p",
+    "k",
+    "accuracy",
+    "seconds",
+    "z_mean",
+    "z_std",
+    "mmd2",
+    "label_knn",
+    "trustworthiness",
+    "device",
+)

@@ -127,7 +127,7 @@ def read_points(file: Path) -> Points:
         with pq.ParquetFile(file) as stored:
             if stored.metadata.num_rows > _MAX_ROWS:
                 raise BadInput(
-                    f"{file.name} claims {stored.metadata.num_rows:,} rows; at most {_MAX_ROWS:,} fit."
+                    f"{file.name} claims {stored.metadata.num_rows:,} rows, {_MAX_ROWS:,} fit."
                 )
             table = stored.read().combine_chunks()
         split = table["split"].combine_chunks()

@@ -1,4 +1,4 @@
-"""The one training loop: classifier samples, projectors and estimators all learn here, on CPU and GPU."""
+"""The one training loop: sample models, projectors and estimators learn here, on CPU and GPU."""
 
 from __future__ import annotations
 

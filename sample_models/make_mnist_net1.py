@@ -96,7 +96,7 @@ def train_net1(scratch: Path) -> None:
 
 
 def evolve(scratch: Path, classifier: Classifier, encoder: nn.Sequential) -> dict[str, np.ndarray]:
-    """z and outputs of 2,000 fixed test samples at every snapshot, by the finished atlas's encoder."""
+    """z and outputs of 2,000 fixed test samples at every snapshot, by the atlas's encoder."""
     test = load_samples("mnist").of("test")
     watched = test[np.sort(np.random.default_rng(SEED).permutation(len(test))[:WATCHED])]
     steps, places, outputs = [], [], []
