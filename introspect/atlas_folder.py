@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from introspect.library import find
 from introspect.points import Points, read_points, write_points
 from introspect.projections.infovae import InfoVAEProjector
 from introspect.projections.pca import PCAProjector
+from introspect.recording import Recording
 from introspect.sheets import write_sheets
 from introspect.store import open_folder, write_folder
 from introspect.tap import Tap
@@ -53,7 +55,7 @@ def save_atlas(atlas: Atlas, path: Path) -> Path:
         if atlas.folder is None:
             _write_inputs(atlas, folder)
             if atlas.recorded is not None:
-                _write_classes(atlas, folder / "classes.parquet")
+                _write_classes(atlas, atlas.recorded, folder / "classes.parquet")
             return
         for name in ("thumbs", "samples", "classes.parquet", "checkpoints.safetensors"):
             source = atlas.folder / name
@@ -117,12 +119,12 @@ def _write_inputs(atlas: Atlas, folder: Path) -> None:
         np.save(folder / "samples" / "x.npy", samples.x, allow_pickle=False)
 
 
-def _write_classes(atlas: Atlas, file: Path) -> None:
+def _write_classes(atlas: Atlas, recording: Recording, file: Path) -> None:
     """E[h|class]: the mean activation of every unit over the training samples of every class."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    recording, points = atlas.recorded, atlas.points
+    points = atlas.points
     columns: dict[str, list[np.ndarray]] = {"class": [], "layer": [], "unit": [], "mean": []}
     for number in range(len(atlas.classes)):
         rows = np.flatnonzero((points.label == number) & (points.split == 0))
@@ -275,10 +277,9 @@ def _check_widths(nets: dict[str, nn.Sequential], p: int, k: int) -> None:
         "estimator": (p + k, 1),
     }
     for name, ends in wanted.items():
-        net = nets[name]
-        if (net[0].in_features, net[-1].out_features) != ends or any(
-            before.out_features != after.in_features
-            for before, after in zip(net[::2], net[2::2], strict=False)
+        layers = [layer for layer in nets[name] if isinstance(layer, nn.Linear)]
+        if (layers[0].in_features, layers[-1].out_features) != ends or any(
+            before.out_features != after.in_features for before, after in pairwise(layers)
         ):
             raise BadInput(
                 f"The {name} in this atlas does not fit the network: build or download it again."

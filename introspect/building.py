@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -199,10 +200,9 @@ def _usable(samples: Samples) -> Samples:
 
 
 def _progress(report: Report | None) -> Callable[[str], Callable[[int, int], None] | None]:
-    def stage(name: str) -> Callable[[int, int], None] | None:
-        return None if report is None else lambda done, total: report(name, done, total)
-
-    return stage
+    if report is None:
+        return lambda name: None
+    return lambda name: partial(report, name)
 
 
 @contextmanager

@@ -113,14 +113,14 @@ class Engine:
         """The same engine on another device; this one stays where it is."""
         import copy
 
-        move = [
-            copy.deepcopy(net).to(device)
-            for net in (self.encoder, self.map_estimator, self.estimator)
-        ]
-        tap = Tap(self.classifier.to(device), list(self.tap.spans), self.tap.reduction)
+        def moved(net: nn.Sequential) -> nn.Sequential:
+            return copy.deepcopy(net).to(device)
+
         return Engine(
-            tap,
-            *move,
+            Tap(self.classifier.to(device), list(self.tap.spans), self.tap.reduction),
+            moved(self.encoder),
+            moved(self.map_estimator),
+            moved(self.estimator),
             Strangeness(self.strangeness.bank.to(device), self.strangeness.ranks.to(device)),
         )
 

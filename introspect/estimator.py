@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -81,10 +82,11 @@ def fit_estimator(
         checkpoint=checkpoint,
     )
     net = net.cpu()
-    net[0] = basis.fold_in(net[0])
+    net[0] = basis.fold_in(cast(nn.Linear, net[0]))
+    last = cast(nn.Linear, net[-1])
     with torch.no_grad():
-        net[-1].weight.mul_(spread)
-        net[-1].bias.mul_(spread).add_(centre)
+        last.weight.mul_(spread)
+        last.bias.mul_(spread).add_(centre)
     return net.eval().requires_grad_(False)
 
 
@@ -93,7 +95,7 @@ def cross_fit(
     target: Float[np.ndarray, " n"],
     *,
     seed: int = 0,
-    **settings: object,
+    **settings: Any,
 ) -> Float[np.ndarray, " n"]:
     """An estimate for every row by an estimator that never saw it (5 folds, seeded).
 

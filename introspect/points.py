@@ -64,7 +64,7 @@ class Points:
             elif split in SPLITS:
                 found = np.flatnonzero(self.split == SPLITS.index(split))[int(place) :][:1]
             else:
-                found = ()
+                found = np.zeros(0, int)
             if len(found) and int(place) >= 0:
                 return int(found[0])
         raise BadInput(
@@ -112,8 +112,8 @@ def write_points(points: Points, file: Path) -> None:
         file,
         compression="zstd",
         compression_level=12,
-        use_dictionary=["split", "label", "predicted"],
-        use_byte_stream_split=[*floats, "outputs.list.element"],
+        use_dictionary=["split", "label", "predicted"],  # pyright: ignore[reportArgumentType]
+        use_byte_stream_split=[*floats, "outputs.list.element"],  # pyright: ignore
     )
 
 

@@ -179,7 +179,7 @@ class _State:
         self.optimiser = torch.optim.AdamW(
             module.parameters(), lr=self.rate, weight_decay=decay, fused=True, capturable=self.cuda
         )
-        self.order: Tensor | None = None
+        self.order = torch.arange(len(rows[0]), device=device)
         self.total = torch.zeros((), device=device)
         self.start = torch.zeros((), dtype=torch.long, device=device)
         self.offsets = torch.arange(batch, device=device)
@@ -187,11 +187,7 @@ class _State:
 
     def shuffle(self, seed: int, epoch: int) -> None:
         generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-        order = torch.randperm(len(self.rows[0]), generator=generator).to(self.device)
-        if self.order is None:
-            self.order = order
-        else:
-            self.order.copy_(order)
+        self.order.copy_(torch.randperm(len(self.rows[0]), generator=generator))
         self.total.zero_()
 
     def step(self, place: int, rate: float) -> None:
@@ -201,7 +197,7 @@ class _State:
             self._step()
             return
         if self.graph is None:
-            self._capture(rate)
+            self.graph = self._capture(rate)
         self.graph.replay()
 
     def _step(self) -> None:
@@ -215,7 +211,7 @@ class _State:
         self.optimiser.step()
         self.total.add_(value.detach())
 
-    def _capture(self, rate: float) -> None:
+    def _capture(self, rate: float) -> torch.cuda.CUDAGraph:
         """Warm up with a rate of zero, restore what the warm-up moved, then record one step."""
         kept = {name: value.clone() for name, value in self.module.state_dict().items()}
         before = {
@@ -230,8 +226,8 @@ class _State:
             for _ in range(3):
                 self._step()
         torch.cuda.current_stream().wait_stream(side)
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
             self._step()
         self.module.load_state_dict(kept)
         for weight, values in self.optimiser.state.items():
@@ -239,6 +235,7 @@ class _State:
                 value.copy_(before[weight][key]) if weight in before else value.zero_()
         self.total.copy_(total)
         self.rate.fill_(rate)
+        return graph
 
     def mean_loss(self, steps: int) -> float:
         return float(self.total) / steps

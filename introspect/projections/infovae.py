@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -37,9 +38,8 @@ def kernel_sum(
         return torch.exp(-square / width**2)
     if kernel != "imq":
         raise BadInput(f"There is no kernel '{kernel}': use gauss or imq.")
-    return sum(
-        2 * width * s / (2 * width * s + square) for s in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-    )
+    scales = [2 * width * s for s in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)]
+    return torch.stack([scale / (scale + square) for scale in scales]).sum(0)
 
 
 def mmd2(
@@ -93,7 +93,8 @@ def _apply(module: nn.Sequential, rows: Activations) -> np.ndarray:
         ).cpu()
         for start in range(0, len(rows), 2048)
     ]
-    return torch.cat(parts).numpy() if parts else np.zeros((0, module[-1].out_features), np.float32)
+    width = cast(nn.Linear, module[-1]).out_features
+    return torch.cat(parts).numpy() if parts else np.zeros((0, width), np.float32)
 
 
 class _Pair(nn.Module):
@@ -180,8 +181,8 @@ class InfoVAE(AbstractProjection):
             checkpoint=checkpoint,
         )
         encoder, decoder = pair.encoder.cpu(), pair.decoder.cpu()
-        encoder[0] = basis.fold_in(encoder[0])
-        decoder[-1] = basis.fold_out(decoder[-1])
-        return InfoVAEProjector(
-            *(net.eval().requires_grad_(False) for net in (encoder, decoder)), history
-        )
+        encoder[0] = basis.fold_in(cast(nn.Linear, encoder[0]))
+        decoder[-1] = basis.fold_out(cast(nn.Linear, decoder[-1]))
+        for net in (encoder, decoder):
+            net.eval().requires_grad_(False)
+        return InfoVAEProjector(encoder, decoder, history)

@@ -6,13 +6,14 @@ import importlib.util
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from introspect.basis import Activations
 from introspect.errors import BadInput
 from introspect.plugin import Progress, knob
-from introspect.projections.base import AbstractProjection, Projector
+from introspect.projections.base import AbstractProjection
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class UMAP(AbstractProjection):
         on_epoch: Progress | None = None,
         device: str = "cpu",
         checkpoint: Path | None = None,
-    ) -> Projector:
+    ) -> Any:
         """Gives umap-learn's own fitted object, whose `embedding_` holds z of the rows of h.
 
         Raises:

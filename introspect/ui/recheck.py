@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from introspect.errors import BadInput
+
 if TYPE_CHECKING:
     from introspect.atlas import Atlas
 
@@ -31,6 +33,8 @@ class Recheck:
 
 def recheck(atlas: Atlas, seed: int) -> Recheck:
     """Locates a random stored sample alone twice and in the middle of a shuffled batch."""
+    if atlas.samples is None:
+        raise BadInput("This atlas came without its inputs, so there is nothing to place again.")
     rng = np.random.default_rng(seed)
     n = len(atlas.points.id)
     rows = rng.choice(n, size=min(BATCH, n), replace=False)
