@@ -249,5 +249,11 @@ def test_double_precision_wrapped_modules_are_studied_in_float32():
     )
 
 
-def test_moving_to_the_same_device_changes_nothing(mlp):
+def test_moving_makes_another_classifier_and_leaves_this_one(mlp):
     assert mlp.to("cpu") is mlp and mlp.device == torch.device("cpu")
+    given = Preprocessing((0.5,), (2.0,))
+    here = Classifier.of(small(), input_shape=(4,), preprocessing=given)
+    there = here.to("meta")
+    assert there.device.type == "meta" and there(torch.rand(2, 4)).is_meta
+    assert here.device.type == "cpu" and not here(torch.rand(2, 4)).is_meta
+    assert there.fingerprint == here.fingerprint and there.lock is not here.lock

@@ -205,6 +205,12 @@ def test_values_that_are_not_finite_name_layer_and_sample(tmp_path):
     assert not (tmp_path / "r" / "recording.json").exists()
 
 
+def test_a_network_that_is_not_finite_now_and_then_is_refused(mlp, digits, monkeypatch):
+    monkeypatch.setattr(introspect.recording, "_all_finite", lambda values: False)
+    with pytest.raises(BadInput, match="differently each time"):
+        record(mlp, digits[:5])
+
+
 def test_bad_samples_and_settings_are_refused_in_a_sentence(mlp, digits):
     labels = np.array(digits.y[:5])
     labels[2] = 10
