@@ -16,9 +16,9 @@ from introspect.ui.wording import date, plain, size
 
 NOTICE = "deleted_atlas"
 ORIGIN = {
-    "bundled": "comes with Introspect",
+    "bundled": "bundled",
     "mine": "yours",
-    "opened": "opened from a folder",
+    "opened": "from a folder",
 }
 
 

@@ -136,8 +136,9 @@ def _told(state: JobState, stopping: bool) -> str:
             if before
             else "Starting …"
         )
-    parts = [plain(state.stage).capitalize() or "Starting …"]
-    if state.total > 0:
+    stage = plain(state.stage)
+    parts = [stage[:1].upper() + stage[1:] or "Starting …"]
+    if state.total > 1:
         parts.append(f"{_share(state):.0%}")
     if state.eta is not None:
         parts.append(f"about {duration(state.eta)} left in this step")
@@ -147,6 +148,7 @@ def _told(state: JobState, stopping: bool) -> str:
 
 
 def _where(state: JobState) -> str:
-    if state.total <= 0 or not state.stage:
+    if not state.stage:
         return ""
-    return f" while {plain(state.stage)} ({_share(state):.0%})"
+    share = f" ({_share(state):.0%})" if state.total > 1 else ""
+    return f" while {plain(state.stage[:1].lower() + state.stage[1:])}{share}"

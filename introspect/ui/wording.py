@@ -8,12 +8,13 @@ import math
 
 def plain(text: object) -> str:
     """Text from outside, such as a file's name, shown as it is and never as markup."""
-    return "".join(f"\\{c}" if c in r"\`*_{}[]()#+-!|<>~$:." else c for c in str(text))
+    line = " ".join(str(text).split())
+    return "".join(f"\\{c}" if c in r"\`*_{}[]()#+-!|<>~$:." else c for c in line)
 
 
 def duration(seconds: int | float) -> str:
     """A time span: "40 s", "3 min", "2 h 10 min"."""
-    if seconds < 60:
+    if round(seconds) < 60:
         return f"{max(1, round(seconds))} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
@@ -29,6 +30,6 @@ def size(count: int | float) -> str:
 
 
 def date(seconds: int | float) -> str:
-    """A day, in the reader's own time zone: "22 November 2025"."""
+    """A day, in the reader's own time zone: "22 Nov 2026"."""
     day = datetime.datetime.fromtimestamp(seconds)
-    return f"{day.day} {day:%B %Y}"
+    return f"{day.day} {day:%b %Y}"
