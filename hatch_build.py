@@ -14,7 +14,7 @@ SITE = (
     ".streamlit",
     "sample_models/mnist-net1",
 )
-LEFT_OUT = ("assets/screenshots/", "__pycache__/", ".streamlit/secrets.toml")
+LEFT_OUT = ("assets/screenshots/", "__pycache__/", ".streamlit/secrets.toml", ".atlas/.lock")
 
 
 class SiteHook(BuildHookInterface):

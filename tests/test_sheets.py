@@ -123,7 +123,7 @@ def test_bundled_sheets_stand_in_for_mnist(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (60, 1, 28, 28), np.uint8)
     rows = rng.permutation(60)
-    table = {"id": rows, "label": rows % 10, "split": (rows % 3).astype(np.uint8)}
+    table = {"id": rows, "label": rows % 10, "split": [samples.SPLITS[row % 3] for row in rows]}
 
     def fill(folder):
         parquet.write_table(pa.table(table), folder / "points.parquet")
