@@ -203,7 +203,10 @@ def find_layers(module: nn.Module, shape: tuple[int, ...]) -> tuple[tuple[Layer,
     calls, output = _run(module, torch.zeros(2, *shape, device=device))
     seeded = torch.Generator().manual_seed(0)
     x = torch.rand(3, *shape, generator=seeded).to(device)
+    before = x.clone()
     again, together = _run(module, x)
+    if not torch.equal(x, before):
+        raise BadInput("The network overwrites its input; let its first layer not work in place.")
     if [c.op for c in calls] != [c.op for c in again]:
         raise BadInput(
             "The network takes another path for another input; only networks that always run "

@@ -190,7 +190,7 @@ class Classifier:
 
 
 def _copied(module: nn.Module) -> nn.Module:
-    """A copy of our own: wrappers taken off, float32, evaluation mode, no gradients on weights."""
+    """A copy of our own: unwrapped, float32, evaluation mode, nothing in place, frozen weights."""
     if not isinstance(module, nn.Module):
         raise BadInput(f"A classifier is made of a torch.nn.Module; got {type(module).__name__}.")
     if type(module).__name__ == "OptimizedModule":
@@ -209,9 +209,15 @@ def _copied(module: nn.Module) -> nn.Module:
                 "is damaged."
             )
     try:
-        own = copy.deepcopy(module)
+        # Weights made under inference mode could never take part in a gradient of the input.
+        with torch.inference_mode(False):
+            own = copy.deepcopy(module)
     except Exception as error:
         raise BadInput(f"The network cannot be copied ({first_line(error)}).") from error
+    for part in own.modules():
+        # In place saves memory in training; here it would overwrite what is to be recorded.
+        if getattr(part, "inplace", None) is True:
+            setattr(part, "inplace", False)  # noqa: B010  (nn.Module types it as a module)
     return own.float().eval().requires_grad_(False)
 
 

@@ -220,8 +220,8 @@ def _record(
     return arrays | {"logits": None if shares else arrays["logits"]}
 
 
-def choose_device(device: str) -> str:
-    """ "auto" becomes "cuda" where there is one, else "cpu".
+def choose_device(device: str) -> torch.device:
+    """The device a person named; "auto" is the GPU where there is one.
 
     Raises:
         BadInput: the device is unknown, or "cuda" without a usable GPU.
@@ -231,7 +231,7 @@ def choose_device(device: str) -> str:
     there = torch.cuda.is_available()
     if device == "cuda" and not there:
         raise BadInput("There is no usable GPU on this machine; use --device cpu.")
-    return "cuda" if there and device != "cpu" else "cpu"
+    return torch.device("cuda" if there and device != "cpu" else "cpu")
 
 
 def _fill(

@@ -99,10 +99,6 @@ class Tap:
         self._slots = {layer.call: i for i, layer in enumerate(self.layers)}
         self._lean: list[tuple[Step, int | None]] = []
         self._steps = self._plan_steps()
-        # Where something works in place, an activation must be copied before the pass goes on.
-        self._copies = self._steps is None or any(
-            getattr(part, "inplace", False) for part in classifier.module.modules()
-        )
 
     def __call__(
         self, x: Float[torch.Tensor, " m *input"]
@@ -114,7 +110,8 @@ class Tap:
             reduce = self._reducers[slot]
             if reduce is not None:
                 activation = reduce(activation)
-            if self._copies and (reduce is None or self.reduction == "none"):
+            # What we do not run ourselves may overwrite its own activations later in the pass.
+            if self._steps is None and (reduce is None or self.reduction == "none"):
                 activation = activation.clone()
             parts.append(activation)
 

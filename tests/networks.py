@@ -35,7 +35,7 @@ class Functional(nn.Module):
         x = F.relu(self.conv(x))
         x = self.shared(self.first(x.mean((2, 3))))
         x = self.shared(self.tied(x))
-        x = torch.tanh(self.tied(x))
+        x = torch.tanh_(self.tied(x))
         return self.last(self.first(x[:, :4]).sigmoid())
 
 

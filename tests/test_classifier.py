@@ -154,11 +154,32 @@ def test_outputs_inside_tuples_and_dicts_are_found():
         (Wrapped(lambda s, x: x.relu() if x.sum() > 0 else x), (4,), "another path"),
         (Wrapped(lambda s, x: x - x.mean(0)), (4,), "alone and in a batch"),
         (nn.LazyLinear(3), (4,), "have no values yet"),
+        (Wrapped(lambda s, x: F.relu_(x.sub_(0.5))), (4,), "overwrites its input"),
     ],
 )
 def test_networks_that_cannot_be_studied_are_refused_in_a_sentence(module, shape, words):
     with pytest.raises(BadInput, match=words):
         Classifier.of(module, input_shape=shape)
+
+
+def test_an_in_place_first_layer_leaves_the_input_alone():
+    module = nn.Sequential(nn.Flatten(), nn.ReLU(inplace=True), nn.Linear(4, 3))
+    classifier = Classifier.of(module, input_shape=(4,))
+    x = torch.randn(5, 4)
+    kept = x.clone()
+    classifier(x)
+    with torch.inference_mode():
+        Tap(classifier)(x)
+    assert torch.equal(x, kept) and module[1].inplace
+
+
+def test_a_classifier_made_under_inference_mode_still_has_gradients():
+    module = small()
+    with torch.inference_mode():
+        classifier = Classifier.of(module, input_shape=(4,))
+    x = torch.rand(2, 4, requires_grad=True)
+    classifier(x).sum().backward()
+    assert x.grad is not None and x.grad.abs().sum() > 0
 
 
 def test_weights_that_are_not_finite_are_named():

@@ -43,6 +43,10 @@ def test_an_in_place_activation_does_not_spoil_the_layer_before_it():
         before = x @ module[0].weight.T + module[0].bias
         torch.testing.assert_close(h[:, :5], before.detach())
         assert (h[:, :5] < 0).any() and (h[:, 5:] >= 0).all()
+    both = Tap(Classifier.of(seeded(Functional), input_shape=(1, 6, 6)), ["tied#1", "tanh"])
+    h, _ = both(torch.rand(4, 1, 6, 6))
+    torch.testing.assert_close(torch.tanh(h[:, :6]), h[:, 6:])
+    assert not torch.allclose(h[:, :6], h[:, 6:])
 
 
 def test_transformer_blocks_are_heard_and_averaged_over_tokens():
