@@ -137,6 +137,19 @@ def test_picture_with_a_script_in_it_runs_nothing():
     assert headers["cache-control"] == "immutable"
 
 
+def test_page_a_browser_has_kept_stays_usable_on_a_second_visit():
+    """A policy on "not modified" would replace the kept page's own and block all its scripts."""
+
+    def unchanged(request):
+        return Response(status_code=304)
+
+    app = Starlette(routes=[Route("/", unchanged)], middleware=[middleware()])
+    answer = ask(app, "/")
+    assert answer.status == 304
+    assert "content-security-policy" not in answer.headers
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
 def test_refusals_are_sealed_too():
     headers = ask(door(), "/", headers={"host": "evil.example"}).headers
     assert headers["x-content-type-options"] == "nosniff"
