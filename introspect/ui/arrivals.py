@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from introspect.errors import BadInput
+from introspect.pictures import decode_picture
 from introspect.samples import as_input
 from introspect.ui import components, session
 from introspect.ui.desk import Desk
@@ -52,7 +53,7 @@ def draw(atlas: Atlas, desk: Desk) -> list[Landing]:
     dark = session.cached(is_dark, atlas)
     centre = dark and session.cached(is_centred, atlas)
     landings = _draw_pad(atlas, desk, shape, dark, centre)
-    landings += _draw_uploads(atlas, desk, dark, centre)
+    landings += _draw_uploads(atlas, desk, shape, dark, centre)
     return landings
 
 
@@ -80,7 +81,9 @@ def _draw_pad(
     return [landing]
 
 
-def _draw_uploads(atlas: Atlas, desk: Desk, dark: bool, centre: bool) -> list[Landing]:
+def _draw_uploads(
+    atlas: Atlas, desk: Desk, shape: tuple[int, int, int], dark: bool, centre: bool
+) -> list[Landing]:
     files = st.file_uploader(
         "Drop in pictures",
         type=KINDS,
@@ -95,7 +98,7 @@ def _draw_uploads(atlas: Atlas, desk: Desk, dark: bool, centre: bool) -> list[La
     for file in files[-MOST:]:
         landing = desk.landings.get(file.file_id)
         try:
-            landing = landing or _land_file(atlas, file, dark, centre)
+            landing = landing or _land_file(atlas, file, shape, dark, centre)
         except BadInput as problem:
             st.error(f"{plain(file.name)}: {plain(problem)}")
             continue
@@ -105,17 +108,21 @@ def _draw_uploads(atlas: Atlas, desk: Desk, dark: bool, centre: bool) -> list[La
     return landings
 
 
-def _land_file(atlas: Atlas, file: Any, dark: bool, centre: bool) -> Landing:
+def _land_file(
+    atlas: Atlas, file: Any, shape: tuple[int, int, int], dark: bool, centre: bool
+) -> Landing:
     data = file.getvalue()
     if len(data) > MAX_MB << 20:
         raise BadInput(f"The file is larger than {MAX_MB} MB; save a smaller picture.")
-    x = as_input(
-        data,
-        atlas.classifier.input_shape,
-        resize=True,
-        invert="auto" if dark else False,
-        centre=centre,
-    )
+    picture = decode_picture(data, "The picture")
+    if picture.shape[:2] == shape[1:]:
+        # A picture of the network's own size is taken as it is: same input, same place.
+        x = as_input(picture, atlas.classifier.input_shape)
+    else:
+        invert = "auto" if dark else False
+        x = as_input(
+            picture, atlas.classifier.input_shape, resize=True, invert=invert, centre=centre
+        )
     return land(atlas, x, file.file_id, file.name)
 
 

@@ -148,7 +148,7 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 kind = headers.get("content-type", "").split(";")[0].strip()
                 ours = kind in ("text/html", "text/javascript", "application/javascript")
-                # "Not modified" has no type of its own; a policy in it would replace the stored one.
+                # "Not modified" has no type; a policy in it would replace the stored one.
                 if message["status"] != 304:
                     headers["Content-Security-Policy"] = (
                         PAGE_POLICY.format(sockets=sockets).strip() if ours else FILE_POLICY

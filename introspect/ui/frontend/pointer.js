@@ -20,7 +20,7 @@ export class Pointer {
   }
 
   place(event) {
-    const box = this.stage.getBoundingClientRect();
+    const box = this.map.stage.canvas.getBoundingClientRect();
     return [event.clientX - box.left, event.clientY - box.top];
   }
 

@@ -82,7 +82,7 @@ export class Stage {
   }
 
   measure() {
-    const { width, height } = this.node.getBoundingClientRect();
+    const { clientWidth: width, clientHeight: height } = this.node; // without its border
     if (!width || !height) return;
     const { view } = this.map;
     this.ratio = window.devicePixelRatio || 1;
@@ -92,6 +92,7 @@ export class Stage {
     for (const canvas of [this.canvas, this.overlay]) {
       const [wide, high] = [Math.round(width * this.ratio), Math.round(height * this.ratio)];
       if (canvas.width !== wide || canvas.height !== high) Object.assign(canvas, { width: wide, height: high });
+      Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
     }
   }
 
