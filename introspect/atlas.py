@@ -20,7 +20,7 @@ from introspect.plugin import Progress
 from introspect.points import Points
 from introspect.projections.infovae import InfoVAEProjector
 from introspect.projections.pca import PCAProjector
-from introspect.recording import Recording, record
+from introspect.recording import Recording, identify, record
 from introspect.samples import Samples
 from introspect.sheets import read_about, read_sheets
 from introspect.store import cache_dir
@@ -221,8 +221,8 @@ class Atlas:
                 "This atlas came without its network or inputs: its activations cannot be recorded."
             )
         with self._lock:
-            folder = cache_dir() / "recordings" / self.fingerprint[:24]
             tap = self.engine.tap
+            folder = cache_dir() / "recordings" / identify(tap, samples)[:24]
             return record(
                 self.classifier,
                 samples,

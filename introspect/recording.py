@@ -114,6 +114,13 @@ class Recording:
         return np.log10(np.maximum(self.error, floor))
 
 
+def identify(tap: Tap, samples: Samples) -> str:
+    """The fingerprint of the recording that a tap makes of samples, told without making it."""
+    spans = list(tap.spans)
+    said = json.dumps([tap.classifier.fingerprint, samples.fingerprint, spans, tap.reduction])
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
 def record(
     classifier: Classifier,
     samples: Samples,
@@ -157,8 +164,7 @@ def record(
         raise BadInput(
             f"The label {y.max()} is out of range: the network has {k} classes, 0 to {k - 1}."
         )
-    said = json.dumps([classifier.fingerprint, samples.fingerprint, list(tap.spans), reduction])
-    fingerprint = hashlib.sha256(said.encode()).hexdigest()
+    fingerprint = identify(tap, samples)
     about = {"y": y, "spans": tap.spans, "reduction": reduction, "link": classifier.link}
     if folder is None:
         arrays = _record(tap, samples, None, fingerprint, batch, on_batch)
