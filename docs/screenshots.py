@@ -25,11 +25,6 @@ SIZE = ViewportSize(width=1440, height=900)
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking")
 PATIENCE = 60.0
-RING = [
-    (dx, dy)
-    for reach in range(0, 60, 4)
-    for dx, dy in ((reach, 0), (0, reach), (-reach, 0), (0, -reach))
-]
 
 
 @contextmanager
@@ -64,33 +59,42 @@ def settle(page: Page) -> None:
     page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
 
 
-def show_map(page: Page) -> None:
-    """Waits for all points, and points at one near the middle so that its card shows."""
-    settle(page)
-    page.wait_for_function("window.__map && window.__map.ready && window.__map.rev > 0")
-    stage = page.locator("canvas").first.bounding_box()
-    assert stage is not None
-    x, y = stage["x"] + 0.42 * stage["width"], stage["y"] + 0.45 * stage["height"]
-    for dx, dy in RING:
-        page.mouse.move(x + dx, y + dy)
-        page.wait_for_timeout(30)
-        if page.evaluate("window.__map.hovered !== null"):
-            break
-    page.wait_for_timeout(600)
-
-
 def show_pin(page: Page) -> None:
-    """Waits for all points; the address has pinned a sample and looks at the mistakes."""
+    """Waits for the pinned sample's card and its relatives; the address looks at the mistakes."""
+    ready(page)
+    page.get_by_text("Nearest in activation space").wait_for()
+    page.get_by_text("the map stays free").wait_for(state="detached", timeout=300_000)
     settle(page)
-    page.wait_for_function("window.__map && window.__map.ready && window.__map.pinned !== null")
+    page.wait_for_timeout(1500)
+
+
+def show_drawing(page: Page) -> None:
+    """Draws a seven with a hook, and waits until it has landed."""
+    ready(page)
+    pad = page.locator("canvas.pad-canvas").bounding_box()
+    assert pad is not None
+    corners = [(0.28, 0.27), (0.72, 0.27), (0.62, 0.5), (0.48, 0.8)]
+    places = [(pad["x"] + x * pad["width"], pad["y"] + y * pad["height"]) for x, y in corners]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for x, y in places[1:]:
+        page.mouse.move(x, y, steps=12)
+    page.mouse.up()
+    page.wait_for_timeout(3000)
     settle(page)
-    page.wait_for_timeout(800)
+
+
+def ready(page: Page) -> None:
+    """Waits until all points are drawn."""
+    settle(page)
+    while not page.evaluate("window.__map && window.__map.ready && window.__map.rev > 0"):
+        page.wait_for_timeout(50)
+    settle(page)
 
 
 SCENES: dict[str, tuple[str, Callable[[Page], None]]] = {
-    "map": ("activation_map?atlas=mnist-net1", show_map),
     "sample": ("activation_map?atlas=mnist-net1&wrong=1&pin=60247", show_pin),
-    "load": ("load", settle),
+    "drawing": ("activation_map?atlas=mnist-net1", show_drawing),
 }
 
 
