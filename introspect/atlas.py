@@ -16,6 +16,7 @@ from introspect.classifier import Classifier
 from introspect.engine import Engine, Positions
 from introspect.errors import BadInput
 from introspect.formats.safetensors import read_tensors
+from introspect.nearest import Nearest
 from introspect.plugin import Progress
 from introspect.points import Points
 from introspect.projections.infovae import InfoVAEProjector
@@ -28,7 +29,6 @@ from introspect.store import cache_dir
 __all__ = ["Atlas", "Chart", "Points", "Positions", "Thumbs"]
 
 CHART_MARGIN = 0.06
-CHUNK = 8192
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,24 +241,17 @@ class Atlas:
         True neighbours in activation space, not on the map. The first call on a bundled atlas
         records its activations first.
         """
-        h = self.record(on_batch).h
+        if "nearest" not in vars(self):
+            self.record(on_batch)
+        x = torch.as_tensor(x, dtype=torch.float32).reshape(-1, *self.classifier.input_shape)
         with torch.inference_mode():
-            query, _ = self.engine.tap(
-                torch.as_tensor(x, dtype=torch.float32).reshape(-1, *self.classifier.input_shape)
-            )
-            best = torch.empty(len(query), 0)
-            rows = torch.empty(len(query), 0, dtype=torch.long)
-            own = query.square().sum(1, keepdim=True)
-            for start in range(0, len(h), CHUNK):
-                part = torch.from_numpy(np.array(h[start : start + CHUNK], np.float32))
-                square = own + part.square().sum(1) - 2 * query @ part.T
-                best = torch.cat([best, square], 1)
-                rows = torch.cat(
-                    [rows, torch.arange(start, start + len(part)).expand(len(query), -1)], 1
-                )
-                best, kept = best.topk(min(count, best.shape[1]), 1, largest=False)
-                rows = rows.gather(1, kept)
-        return rows.numpy(), best.clamp_min(0).sqrt().numpy()
+            query, _ = self.engine.tap(x)
+            return self.nearest(query, count)
+
+    @cached_property
+    def nearest(self) -> Nearest:
+        """The search among all recorded activations, prepared once."""
+        return Nearest.of(self.recording.h)
 
     @cached_property
     def checkpoints(self) -> dict[str, np.ndarray] | None:
