@@ -1,0 +1,186 @@
+"""The activation map in real Chromium: new pictures, exports, keys, fingers, themes."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+from map_steps import PATIENCE, SIZE, draw, fact, stage, until
+from PIL import Image
+from playwright.sync_api import Browser, expect
+from visit import Server
+
+from introspect.atlas import Atlas
+
+
+# ---------------------------------------------------------------- new pictures
+def test_drawing_lands_on_the_map_live_and_can_be_undone(visit: Callable) -> None:
+    page = visit()
+    draw(page)
+    until(page, "__map.probes === 1")
+    expect(page.locator(".probe .flag")).to_be_visible()
+    expect(page.locator(".probe img")).to_have_attribute("src", re.compile("^data:image/png"))
+    expect(page.locator(".sample-title")).to_contain_text("Prediction:")
+    expect(page.locator(".bar-row")).to_have_count(10)
+    page.get_by_label("Undo the last stroke").click()
+    until(page, "__map.probes === 0")
+    draw(page)
+    until(page, "__map.probes === 1")
+    page.get_by_label("Clear the pad").click()
+    until(page, "__map.probes === 0")
+    expect(page.locator(".sample-title")).to_have_count(0)
+
+
+def test_dropped_picture_lands_where_locate_puts_it(
+    visit: Callable, atlas: Atlas, tmp_path: Path
+) -> None:
+    row = int(np.argmin(atlas.points.off_map))
+    path = tmp_path / "a <b>digit<b>.png"
+    Image.fromarray(atlas.picture(row)).save(path)
+    strange = tmp_path / "strange.png"
+    noise = np.random.default_rng(0).integers(0, 256, (8, 8)).astype(np.uint8)
+    Image.fromarray(noise).save(strange)
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"\x89PNG\r\n\x1a\n and nothing more")
+    page = visit()
+    page.get_by_test_id("stFileUploader").locator("input[type=file]").set_input_files(
+        [path, strange, broken]
+    )
+    until(page, "__map.probes === 2")
+    expect(page.locator(".probe .flag", has_text="a <b>digit<b>.png")).to_be_visible()
+    expect(page.get_by_test_id("stAlert")).to_contain_text("broken.png")
+    x, y = (f"{value:.3f}".replace("-", "−") for value in atlas.z[row])
+    stored = page.locator(".sample", has_text="a <b>digit<b>.png")
+    expect(stored.locator(".sample-facts.wide")).to_contain_text(f"{x}, {y}")
+    assert atlas.locate(noise).off_map[0] > 99
+    expect(page.locator(".probe.warn")).to_have_count(1)
+    expect(page.locator(".sample-warning", has_text="Off the map")).to_have_count(1)
+
+
+# ---------------------------------------------------------------- promises
+def test_same_input_same_place_is_checked_with_one_click(visit: Callable) -> None:
+    page = visit()
+    page.get_by_role("button", name="Same input, same place?").click()
+    notice = page.locator(".notice.good")
+    expect(notice).to_contain_text("landed on its own dot again", timeout=PATIENCE)
+    expect(notice).to_contain_text("alone twice: 0;")
+    assert fact(page, "pinned") is not None
+
+
+def test_view_is_saved_as_png_and_svg(visit: Callable, tmp_path: Path) -> None:
+    page = visit("only=label:1,2")
+    with page.expect_download() as download:
+        page.get_by_label("Save as PNG").click()
+    download.value.save_as(tmp_path / "map.png")
+    with Image.open(tmp_path / "map.png") as image:
+        assert image.width > 1000
+        colours = {pixel for _, pixel in image.convert("RGB").getcolors(1 << 24) or []}
+    assert (0xFF, 0xA9, 0x0E) in colours
+    with page.expect_download() as download:
+        page.get_by_label("Save as SVG").click()
+    download.value.save_as(tmp_path / "map.svg")
+    root = ElementTree.fromstring((tmp_path / "map.svg").read_text("utf-8"))
+    texts = {node.text for node in root.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"1", "2", "Label", "estimated error (log10)", "z₁", "z₂"} <= texts
+    image = next(root.iter("{http://www.w3.org/2000/svg}image"))
+    assert image.attrib["href"].startswith("data:image/png;base64,")
+
+
+def test_map_follows_the_theme_while_it_is_open(visit: Callable) -> None:
+    page = visit()
+    pick = """() => {
+      const roots = [...document.querySelectorAll('*')].map(n => n.shadowRoot).filter(Boolean);
+      const base = roots.map(r => r.querySelector('canvas.base')).find(Boolean);
+      return base.getContext('2d').getImageData(2, 2, 1, 1).data[0];
+    }"""
+    assert page.evaluate(pick) > 150
+    page.emulate_media(color_scheme="dark")
+    deadline = time.monotonic() + 20
+    while page.evaluate(pick) > 110 and time.monotonic() < deadline:
+        page.wait_for_timeout(50)
+    assert page.evaluate(pick) <= 110
+    assert fact(page, "mounts") == 1
+
+
+def test_map_is_used_by_keyboard_alone(visit: Callable) -> None:
+    page = visit()
+    page.get_by_label("Find a sample by its id").focus()
+    page.keyboard.press("Tab")
+    assert "stage" in page.evaluate(
+        """() => { let n = document.activeElement;
+                   while (n.shadowRoot?.activeElement) n = n.shadowRoot.activeElement;
+                   return n.className; }"""
+    )
+    home = fact(page, "centre")
+    page.keyboard.press("ArrowRight")
+    until(page, f"__map.centre[0] > {home[0]}")
+    page.keyboard.press("+")
+    until(page, "__map.zoom > 1.39")
+    page.keyboard.press("Enter")
+    pinned = until(page, "__map.pinned !== null && String(__map.pinned)")
+    expect(page.locator(".sample-title")).to_contain_text(f"#{int(pinned):,}", timeout=PATIENCE)
+    page.keyboard.press("Escape")
+    until(page, "__map.pinned === null")
+    page.keyboard.press("0")
+    until(page, "__map.zoom < 1.0001")
+
+
+def test_calm_visitors_see_no_movement(browser: Browser, server: Server, shelf: str) -> None:
+    context = browser.new_context(base_url=server.url, viewport=SIZE, reduced_motion="reduce")
+    page = context.new_page()
+    page.goto(f"/?atlas={shelf}")
+    until(page, "window.__map && __map.ready && __map.rev > 0")
+    before = fact(page, "rev")
+    page.get_by_role("radio", name="PCA").click()
+    until(page, f"__map.projection === 'pca' && __map.rev > {before}")
+    page.wait_for_timeout(300)
+    assert fact(page, "rev") <= before + 6  # a flight would take dozens of frames
+    context.close()
+
+
+def test_sharp_screens_get_sharp_dots(browser: Browser, server: Server, shelf: str) -> None:
+    context = browser.new_context(base_url=server.url, viewport=SIZE, device_scale_factor=2)
+    page = context.new_page()
+    page.goto(f"/?atlas={shelf}")
+    until(page, "window.__map && __map.ready && __map.rev > 0")
+    box = page.locator("canvas.base").bounding_box()
+    assert box is not None
+    assert page.locator("canvas.base").evaluate("node => node.width") == 2 * box["width"]
+    page.set_viewport_size({"width": 1000, "height": 700})
+    until(page, "__map.rev > 3")
+    page.wait_for_timeout(200)
+    box = page.locator("canvas.base").bounding_box()
+    assert box is not None
+    assert page.locator("canvas.base").evaluate("node => node.width") == 2 * box["width"]
+    assert box["width"] < 700
+    context.close()
+
+
+def test_finger_pans_and_pinches(browser: Browser, server: Server, shelf: str) -> None:
+    context = browser.new_context(base_url=server.url, viewport=SIZE, has_touch=True)
+    page = context.new_page()
+    page.goto(f"/?atlas={shelf}")
+    until(page, "window.__map && __map.ready && __map.rev > 0")
+    left, top = stage(page)
+    session = context.new_cdp_session(page)
+
+    def touch(kind: str, *spots: tuple[float, float]) -> None:
+        points = [{"x": left + x, "y": top + y, "id": i} for i, (x, y) in enumerate(spots)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    centre = fact(page, "centre")
+    touch("touchStart", (300, 250))
+    for step in range(1, 6):
+        touch("touchMove", (300 - 20 * step, 250))
+    touch("touchEnd")
+    until(page, f"__map.centre[0] > {centre[0]} + .1")
+    touch("touchStart", (250, 250), (350, 250))
+    for step in range(1, 6):
+        touch("touchMove", (250 - 20 * step, 250), (350 + 20 * step, 250))
+    touch("touchEnd")
+    until(page, "__map.zoom > 2")
+    context.close()
