@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,7 +57,9 @@ def test_redraw_is_quick_and_equal_views_are_equal_to_the_pixel(visit: Callable)
     page.get_by_label("Show everything").click()
     until(page, "__map.zoom < 1.0001")
     page.mouse.move(5, 5)
-    page.wait_for_timeout(150)
+    deadline = time.monotonic() + 10  # for the last frame of the flight, and for the tip to go
+    while page.locator("canvas.base").screenshot() != first and time.monotonic() < deadline:
+        page.wait_for_timeout(50)
     assert page.locator("canvas.base").screenshot() == first
 
 
@@ -230,6 +233,16 @@ def test_filters_apply_at_once_and_stand_in_the_address(visit: Callable, atlas: 
     until(page, "location.search.includes('wrong=1') && location.search.includes('predicted=8')")
     page.get_by_role("button", name="Show all").click()
     until(page, "__map.shown === 1797")
+
+
+def test_what_passes_the_filter_is_looked_at_without_a_lasso(visit: Callable, atlas: Atlas) -> None:
+    page = visit("wrong=1")
+    page.get_by_role("button", name="look at them").click()
+    wrong = int((~atlas.points.correct).sum())
+    expect(page.get_by_text(f"{wrong:,} selected, {wrong:,} of them wrong")).to_be_visible(
+        timeout=PATIENCE
+    )
+    expect(page.locator(".tile")).to_have_count(min(120, wrong), timeout=PATIENCE)
 
 
 def test_finding_an_id_pins_it_and_goes_there(visit: Callable, atlas: Atlas) -> None:
