@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -54,7 +56,63 @@ def draw(atlas: Atlas, desk: Desk) -> list[Landing]:
     centre = dark and session.cached(is_centred, atlas)
     landings = _draw_pad(atlas, desk, shape, dark, centre)
     landings += _draw_uploads(atlas, desk, shape, dark, centre)
-    return landings
+    return landings + _draw_dropped(atlas, desk)
+
+
+def takes_pictures(atlas: Atlas) -> bool:
+    """Whether a new picture can land on this map."""
+    shape = picture_shape(atlas.classifier.input_shape)
+    return shape is not None and atlas.thumbs is not None and atlas.complete
+
+
+def take_dropped(atlas: Atlas, desk: Desk, raw: Any) -> None:
+    """Lands the picture files that were let go over the map: [{name, data: data URL}]."""
+    shape = picture_shape(atlas.classifier.input_shape)
+    if shape is None or not isinstance(raw, list):
+        return
+    dark = session.cached(is_dark, atlas)
+    centre = dark and session.cached(is_centred, atlas)
+    for entry in raw[:MOST]:
+        name = str(entry.get("name", "")) if isinstance(entry, dict) else ""
+        try:
+            data = read_data_url(entry["data"] if isinstance(entry, dict) else None)
+            key = f"dropped-{desk.next()}"
+            desk.dropped[key] = land_picture(atlas, data, key, name, shape, dark, centre)
+        except BadInput as problem:
+            desk.problems.append(f"{plain(name)}: {plain(problem)}")
+    for key in list(desk.dropped)[:-MOST]:
+        del desk.dropped[key]
+
+
+def read_data_url(url: Any) -> bytes:
+    """The bytes of a file that the browser sent as a data URL.
+
+    Raises:
+        BadInput: no such URL, or more than 20 MB.
+    """
+    head, _, body = url.partition(",") if isinstance(url, str) else ("", "", "")
+    if not head.startswith("data:") or len(body) > MAX_MB << 21:
+        raise BadInput("The file did not arrive whole; use the upload box instead.")
+    try:
+        return base64.b64decode(body, validate=True)
+    except binascii.Error as error:
+        raise BadInput("The file did not arrive whole; use the upload box instead.") from error
+
+
+def _draw_dropped(atlas: Atlas, desk: Desk) -> list[Landing]:
+    for problem in desk.problems:
+        st.error(problem)
+    desk.problems.clear()
+    if desk.dropped:
+        st.button(
+            "Take them off the map",
+            icon=":material/close:",
+            key=f"dropped-{desk.name}",
+            on_click=desk.dropped.clear,
+        )
+    for key, landing in reversed(desk.dropped.items()):
+        _draw_card(atlas, landing, f"file-{desk.name}-{key}", picture=True)
+    return list(desk.dropped.values())
 
 
 def _draw_pad(
@@ -98,7 +156,9 @@ def _draw_uploads(
     for file in files[-MOST:]:
         landing = desk.landings.get(file.file_id)
         try:
-            landing = landing or _land_file(atlas, file, shape, dark, centre)
+            landing = landing or land_picture(
+                atlas, file.getvalue(), file.file_id, file.name, shape, dark, centre
+            )
         except BadInput as problem:
             st.error(f"{plain(file.name)}: {plain(problem)}")
             continue
@@ -108,22 +168,31 @@ def _draw_uploads(
     return landings
 
 
-def _land_file(
-    atlas: Atlas, file: Any, shape: tuple[int, int, int], dark: bool, centre: bool
+def land_picture(
+    atlas: Atlas,
+    data: bytes,
+    key: str,
+    name: str,
+    shape: tuple[int, int, int],
+    dark: bool,
+    centre: bool,
 ) -> Landing:
-    data = file.getvalue()
+    """Lands the picture in an image file, fitted to what the network reads.
+
+    A picture of the network's own size is taken as it is: same input, same place.
+
+    Raises:
+        BadInput: no picture, or a file of more than 20 MB.
+    """
     if len(data) > MAX_MB << 20:
         raise BadInput(f"The file is larger than {MAX_MB} MB; save a smaller picture.")
     picture = decode_picture(data, "The picture")
+    wanted = atlas.classifier.input_shape
     if picture.shape[:2] == shape[1:]:
-        # A picture of the network's own size is taken as it is: same input, same place.
-        x = as_input(picture, atlas.classifier.input_shape)
-    else:
-        invert = "auto" if dark else False
-        x = as_input(
-            picture, atlas.classifier.input_shape, resize=True, invert=invert, centre=centre
-        )
-    return land(atlas, x, file.file_id, file.name)
+        return land(atlas, as_input(picture, wanted), key, name)
+    invert = "auto" if dark else False
+    x = as_input(picture, wanted, resize=True, invert=invert, centre=centre)
+    return land(atlas, x, key, name)
 
 
 def _draw_card(atlas: Atlas, landing: Landing, key: str, picture: bool) -> None:

@@ -41,10 +41,12 @@ def activation_map(
     ask: dict[str, Any] | None = None,
     check: dict[str, Any] | None = None,
     checks: bool = True,
+    drops: bool = True,
     turn: int = 0,
     on_pin: Callable[[], None] = lambda: None,
     on_select: Callable[[], None] = lambda: None,
     on_check: Callable[[], None] = lambda: None,
+    on_drop: Callable[[], None] = lambda: None,
 ) -> Any:
     """The map of a published atlas.
 
@@ -57,6 +59,8 @@ def activation_map(
         ask: {turn, pin}: pin this row (or nothing, when None); carried out once per turn.
         check: {turn, row, text, ok}: the outcome of "same input, same place", shown once per turn.
         checks: whether the button of that check is there.
+        drops: whether picture files can be let go over the map; they come as the trigger
+            `dropped`, a list of {name, data: data URL}.
         turn: counts up with what the probes show; the browser reports it when it is drawn.
     """
     return _map(
@@ -69,11 +73,13 @@ def activation_map(
             ask=ask,
             check=check,
             checks=checks,
+            drops=drops,
             turn=turn,
         ),
         on_pinned_change=on_pin,
         on_selection_change=on_select,
         on_check_change=on_check,
+        on_dropped_change=on_drop,
     )
 
 

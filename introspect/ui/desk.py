@@ -18,6 +18,9 @@ class Desk:
     check: dict[str, Any] | None = None
     wiped: int = 0
     landings: dict[str, Landing] = field(default_factory=dict)
+    dropped: dict[str, Landing] = field(default_factory=dict)
+    """Pictures let go over the map; those of the upload box are in `landings` only."""
+    problems: list[str] = field(default_factory=list)
 
     @property
     def map(self) -> str:

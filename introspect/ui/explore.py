@@ -61,6 +61,8 @@ def _draw(atlas: Atlas) -> None:
             turn=desk.next(),
             on_pin=lambda: _on_pin(desk),
             on_check=lambda: _on_check(atlas, desk),
+            drops=arrivals.takes_pictures(atlas),
+            on_drop=lambda: _on_drop(atlas, desk),
         )
         st.caption(caption(atlas))
     selected.draw(atlas, packed.manifest, _state(desk, "selection"), desk.name, desk.pin)
@@ -103,6 +105,11 @@ def _on_check(atlas: Atlas, desk: Desk) -> None:
         desk.check = {"turn": turn, "row": None, "text": str(problem), "ok": False}
         return
     desk.check = {"turn": turn, "row": found.row, "text": tell(atlas, found), "ok": found.ok}
+
+
+def _on_drop(atlas: Atlas, desk: Desk) -> None:
+    st.session_state[desk.panel] = NEW
+    arrivals.take_dropped(atlas, desk, _state(desk, "dropped"))
 
 
 def can_check(atlas: Atlas) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from introspect.atlas import Atlas
 
 COUNT = 10
+SOON = 0.1
+"""Seconds; the search is quick once the activations are there."""
 
 
 def draw(
@@ -69,7 +71,7 @@ def _draw_relatives(
         "The lines on the map lead there.",
     )
     future = LATER.ask(f"{atlas.fingerprint}/relatives/{row}", relatives, atlas, row)
-    if not future.done():
+    if not _soon(future):
         _wait(future)
         st.markdown("**Nearest on the map**", help="Until then: the dots next to this one.")
         around = nearest_rows(atlas.points.z, atlas.points.z[row], COUNT + 1)
@@ -83,6 +85,11 @@ def _draw_relatives(
     notes = [f"distance {distance:.3g}" for distance in distances]
     show(atlas, manifest, rows, f"relatives-{name}", pin, notes)
     return [int(other) for other in rows]
+
+
+def _soon(future: Future) -> bool:
+    """Whether the result is there within the time that nobody notices."""
+    return bool(wait([future], timeout=SOON).done)
 
 
 def relatives(atlas: Atlas, row: int) -> tuple[np.ndarray, np.ndarray]:

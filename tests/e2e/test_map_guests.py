@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import time
 from collections.abc import Callable
@@ -59,6 +60,29 @@ def test_dropped_picture_lands_where_locate_puts_it(
     assert atlas.locate(noise).off_map[0] > 99
     expect(page.locator(".probe.warn")).to_have_count(1)
     expect(page.locator(".sample-warning", has_text="Off the map")).to_have_count(1)
+
+
+def test_file_let_go_over_the_map_lands(visit: Callable, atlas: Atlas) -> None:
+    page = visit()
+    row = int(np.argmin(atlas.points.off_map))
+    buffer = io.BytesIO()
+    Image.fromarray(atlas.picture(row)).save(buffer, "PNG")
+    page.locator(".stage").evaluate(
+        """(stage, bytes) => {
+          const files = new DataTransfer();
+          files.items.add(new File([Uint8Array.from(bytes)], 'let go.png', {type: 'image/png'}));
+          for (const kind of ['dragover', 'drop']) {
+            stage.dispatchEvent(new DragEvent(kind, {dataTransfer: files, cancelable: true}));
+          }
+        }""",
+        list(buffer.getvalue()),
+    )
+    until(page, "__map.probes === 1")
+    expect(page.locator(".probe .flag", has_text="let go.png")).to_be_visible()
+    x, y = (f"{value:.3f}".replace("-", "−") for value in atlas.z[row])
+    expect(page.locator(".sample-facts.wide")).to_contain_text(f"{x}, {y}")
+    page.get_by_role("button", name="Take them off the map").click()
+    until(page, "__map.probes === 0")
 
 
 # ---------------------------------------------------------------- promises

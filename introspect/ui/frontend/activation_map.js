@@ -41,6 +41,7 @@ class Place {
       const sheets = table.manifest.thumbs ? new Sheets(table.manifest.thumbs, data.blobs) : null;
       const map = new ActivationMap(table, sheets, {
         checks: data.checks,
+        drops: data.drops,
         state: (name, value) => this.say(name, value),
         trigger: (name, value) => this.component.setTriggerValue(name, value),
       });

@@ -280,6 +280,14 @@ export class ActivationMap extends Appearance {
     this.stage.notice.say(`${count(total)} selected: pictures, table and confusions are below the map.`, "", 4);
   }
 
+  /** Everything that passes the filter becomes the selection, wherever it lies. */
+  chooseShown() {
+    const far = 1e6;
+    const polygon = [[-far, -far], [far, -far], [far, far], [-far, far]];
+    const total = this.passed.reduce((sum, pass) => sum + pass, 0);
+    this.choose({ polygon, mask: this.passed.slice(), total, view: this.state.projection });
+  }
+
   choose(selection) {
     this.selection = selection;
     const { filter } = this.state;

@@ -1,6 +1,18 @@
-// Hands on the map: drag, wheel, pinch, lasso, box and keys.
+// Hands on the map: drag, wheel, pinch, lasso, box, keys, and files let go over it.
 
 const CLICK = 4; // pixels a press may wander and still count as a click
+
+const MOST_FILES = 8;
+const MOST_BYTES = 8 * 2 ** 20;
+
+function toDataUrl(file) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result);
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(file);
+  });
+}
 
 export class Pointer {
   constructor(map, stage) {
@@ -17,6 +29,27 @@ export class Pointer {
     on("wheel", this.wheel, { passive: false });
     on("dblclick", (event) => this.overStage(event) && map.zoomAt(...this.place(event), 2));
     on("keydown", this.key);
+    on("dragover", this.dragOver);
+    on("dragleave", () => stage.classList.remove("dropping"));
+    on("drop", this.drop);
+  }
+
+  dragOver(event) {
+    if (!this.map.send.drops || ![...event.dataTransfer.types].includes("Files")) return;
+    event.preventDefault();
+    this.stage.classList.add("dropping");
+  }
+
+  /** Picture files let go over the map are sent to land on it. */
+  async drop(event) {
+    if (!this.map.send.drops) return;
+    event.preventDefault();
+    this.stage.classList.remove("dropping");
+    const files = [...event.dataTransfer.files].slice(0, MOST_FILES);
+    const small = files.filter((file) => file.size <= MOST_BYTES);
+    if (small.length < files.length) this.map.stage.notice.say("Pictures of more than 8 MB are not taken; save a smaller one.");
+    const sent = await Promise.all(small.map(async (file) => ({ name: file.name, data: await toDataUrl(file) })));
+    if (sent.length) this.map.send.trigger("dropped", sent);
   }
 
   place(event) {

@@ -26,6 +26,7 @@ export class Stage {
     const flags = el("div", { class: "probes" });
     this.probes = new Probes(flags);
     this.status = el("span", { class: "status-text", "aria-live": "polite" });
+    this.all = el("button", { type: "button", class: "link", onclick: () => map.chooseShown() }, "look at them");
     this.clear = tool("close", "Clear the selection (Escape)", () => map.choose(null), { class: "tool small" });
     const check = el(
       "button",
@@ -41,7 +42,7 @@ export class Stage {
       flags,
       this.toolbar.tools,
       el("div", { class: "side" }, this.legend.node, this.errorBar.node),
-      el("div", { class: "foot" }, el("div", { class: "status glass" }, this.status, this.clear), map.send.checks ? check : null),
+      el("div", { class: "foot" }, el("div", { class: "status glass" }, this.status, this.all, this.clear), map.send.checks ? check : null),
       this.card.node,
       this.notice.node,
     );
@@ -138,6 +139,7 @@ export class Stage {
     else if (isEverything(map.state.filter)) this.status.textContent = `${count(table.n)} ${what}${share}`;
     else this.status.textContent = `${count(shown)} of ${count(table.n)} ${what}${share}`;
     this.clear.hidden = !selection;
+    this.all.hidden = Boolean(selection) || isEverything(map.state.filter) || !shown;
     map.report({ shown, wrong });
   }
 
