@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from introspect.ui import session
 
@@ -87,3 +88,45 @@ def test_function_runs_once_for_equal_arguments():
     assert session.cached(count, Noun("b"), 3) == 6
     assert session.cached(count, Noun("a"), 4) == 8
     assert ran == [3, 3, 4]
+
+
+# ---------------------------------------------------------------- the sample chooser
+def choose_sample() -> None:
+    """A page that shows one sample of an atlas with the ids 3, 60000 and 60907."""
+    from types import SimpleNamespace
+
+    import numpy as np
+    import streamlit as st
+
+    from introspect.ui import session
+
+    points = SimpleNamespace(id=np.array([3, 60_000, 60_907]))
+    st.write(f"row {session.sample(SimpleNamespace(points=points))}")
+
+
+@pytest.mark.parametrize(
+    ("asked", "row"), [({}, 0), ({"sample": "60907"}, 2), ({"sample": "60000"}, 1)]
+)
+def test_sample_named_in_a_link_is_chosen(asked: dict[str, str], row: int) -> None:
+    app = AppTest.from_function(choose_sample)
+    app.query_params.update(asked)
+    assert app.run().markdown[0].value == f"row {row}"
+
+
+@pytest.mark.parametrize("asked", ["5", "-1", "1e3", "x", "²", "99999999999999999999"])
+def test_sample_that_is_not_there_is_told_and_the_first_shown(asked: str) -> None:
+    app = AppTest.from_function(choose_sample)
+    app.query_params["sample"] = asked
+    app.run()
+    assert "has that id" in app.warning[0].value
+    assert app.markdown[0].value == "row 0"
+
+
+def test_other_sample_is_chosen_by_its_id_and_goes_into_the_link() -> None:
+    app = AppTest.from_function(choose_sample).run()
+    app.number_input(key="sample_chooser").set_value(60_000).run()
+    assert app.markdown[0].value == "row 1"
+    assert app.query_params["sample"] == "60000"
+    app.number_input(key="sample_chooser").set_value(60_001).run()
+    assert "No sample of this atlas has that id" in app.warning[0].value
+    assert app.markdown[0].value == "row 0"

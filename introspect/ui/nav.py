@@ -11,6 +11,7 @@ from starlette.routing import Route
 from streamlit.navigation.page import StreamlitPage
 
 from introspect.bundled import site
+from introspect.ui.routes import base
 
 ICONS = {
     "load": ":material/folder_open:",
@@ -44,10 +45,10 @@ def pages() -> list[StreamlitPage]:
 
 def _to_root(request: Request) -> RedirectResponse:
     query = request.url.query
-    return RedirectResponse("/" + (f"?{query}" if query else ""), status_code=307)
+    return RedirectResponse(f"{base()}/" + (f"?{query}" if query else ""), status_code=307)
 
 
-FIRST_ROUTE = Route(f"/{FIRST}", _to_root)
+FIRST_ROUTE = Route(f"{base()}/{FIRST}", _to_root)
 """Streamlit serves its default page at `/` only; a link by the page's own name must work too."""
 
 

@@ -118,7 +118,7 @@ def sample(atlas: Atlas) -> int:
     asked = st.query_params.get("sample", "")
     known = {int(asked)} & set(ids.tolist()) if asked.isdecimal() else set()
     if asked and not known:
-        st.warning("The sample named in the link is not in this atlas; here is its first one.")
+        st.warning("No sample of this atlas has that id; here is its first one.")
     st.session_state["sample_chooser"] = known.pop() if known else int(ids[0])
     with st.sidebar:
         chosen = st.number_input(
@@ -130,11 +130,7 @@ def sample(atlas: Atlas) -> int:
             on_change=lambda: st.query_params.update(sample=str(st.session_state.sample_chooser)),
             help="The id of one input, as shown on the map.",
         )
-    rows = (ids == chosen).nonzero()[0]
-    if len(rows) == 0:
-        st.error(f"No sample of this atlas has the id {chosen}.")
-        st.stop()
-    return int(rows[0])
+    return int((ids == chosen).nonzero()[0][0])
 
 
 def cached(function: Callable[..., Any], *args: Any) -> Any:
