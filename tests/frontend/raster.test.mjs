@@ -85,3 +85,24 @@ test("a redraw of 70,000 points is a matter of milliseconds", () => {
   times.sort((a, b) => a - b);
   assert.ok(times[2] < 60, `${times[2]} ms`); // 5 ms on a quiet machine; a loaded one gets room
 });
+
+test("the quick way to soften an edge agrees with the plain one", () => {
+  const stamp = makeStamp(3.3);
+  const raster = new Raster();
+  raster.resize(40, 40);
+  raster.stamp(points([0, 0.1], [0, 0.1], [0, 1]), 2, Uint32Array.of(RED, BLUE), { x: 0, y: 0, scale: 20 }, stamp);
+  const plain = new Uint32Array(raster.pixels.length);
+  const put = (px, py, colour) => {
+    const at = (dx, dy) => (py + dy + MARGIN) * raster.stride + px + dx + MARGIN;
+    for (const [dx, dy] of stamp.solid) plain[at(dx, dy)] = colour;
+    for (const [dx, dy, cover] of stamp.soft) plain[at(dx, dy)] = over(plain[at(dx, dy)], colour, cover);
+  };
+  put(20, 20, RED);
+  put(22, 18, BLUE);
+  for (let i = 0; i < plain.length; i++) {
+    for (const shift of [0, 8, 16, 24]) {
+      const apart = Math.abs(((plain[i] >>> shift) & 255) - ((raster.pixels[i] >>> shift) & 255));
+      assert.ok(apart <= 3, `${i}: ${plain[i].toString(16)} ${raster.pixels[i].toString(16)}`);
+    }
+  }
+});

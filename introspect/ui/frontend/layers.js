@@ -3,6 +3,8 @@
 import { along, hex, pack, rampPixels } from "./colour.js";
 import { MARGIN, Raster, density, makeStamp } from "./raster.js";
 
+const FINER = 3;
+
 /** Dot radius in CSS pixels: smaller when there are many, growing slowly as one zooms in. */
 export function dotRadius(n, width, height, zoom, size) {
   const base = Math.min(4.2, Math.max(1.25, Math.sqrt((0.3 * width * height) / (Math.PI * Math.max(1, n)))));
@@ -28,7 +30,14 @@ export function chartCanvas(levels, width, height, ramp) {
     }
   }
   context.putImageData(image, 0, 0);
-  return canvas;
+  // Enlarged once with care, so that every redraw can enlarge it further in a hurry.
+  const large = document.createElement("canvas");
+  large.width = FINER * width;
+  large.height = FINER * height;
+  const fine = large.getContext("2d");
+  fine.imageSmoothingQuality = "high";
+  fine.drawImage(canvas, 0, 0, large.width, large.height);
+  return large;
 }
 
 /** Packed colours of a colouring: `full` as chosen, `ghost` for what is set aside. */
@@ -88,7 +97,7 @@ export class Painter {
     const top = high / 2 - (y1 - window.y) * window.scale;
     context.globalAlpha = layers.error.opacity * faded;
     context.imageSmoothingEnabled = true;
-    context.imageSmoothingQuality = "high";
+    context.imageSmoothingQuality = "low";
     context.drawImage(chart.canvas, left, top, (x1 - x0) * window.scale, (y1 - y0) * window.scale);
     context.globalAlpha = 1;
   }

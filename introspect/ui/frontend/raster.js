@@ -90,11 +90,28 @@ export class Raster {
       const colour = colours[codes[i]];
       const at = py * stride + px;
       for (let s = 0; s < solid.length; s++) pixels[at + solid[s]] = colour;
+      if (colour >>> 24 < 255) {
+        for (let s = 0; s < soft.length; s++) pixels[at + soft[s]] = over(pixels[at + soft[s]], colour, cover[s]);
+        drawn++;
+        continue;
+      }
+      // The same as over(), for an opaque colour and without leaving 32-bit integers: this loop is most of a redraw.
+      const redBlue = colour & 0xff00ff;
+      const green = colour & 0x00ff00;
       for (let s = 0; s < soft.length; s++) {
         const target = at + soft[s];
         const below = pixels[target];
-        if (below === colour) continue;
-        pixels[target] = over(below, colour, cover[s]);
+        const share = cover[s] + 1;
+        if (below === 0) {
+          pixels[target] = (cover[s] << 24) | redBlue | green;
+          continue;
+        }
+        const rest = 256 - share;
+        const mixed = (Math.imul(below & 0xff00ff, rest) + Math.imul(redBlue, share)) >>> 8;
+        const mixedGreen = (Math.imul(below & 0x00ff00, rest) + Math.imul(green, share)) >>> 8;
+        const alpha = below >>> 24;
+        const both = alpha === 255 ? 255 : alpha + (((255 - alpha) * share) >>> 8);
+        pixels[target] = (both << 24) | (mixed & 0xff00ff) | (mixedGreen & 0x00ff00);
       }
       drawn++;
     }
@@ -102,20 +119,19 @@ export class Raster {
   }
 }
 
+/** One pass of the weights 1, 2, 1 along both directions, in place; the rim repeats itself. */
 function blur(values, width, height, scratch) {
-  for (let r = 0; r < height; r++) {
-    const from = r * width;
-    for (let c = 0; c < width; c++) {
-      const left = values[from + Math.max(0, c - 1)];
-      const right = values[from + Math.min(width - 1, c + 1)];
-      scratch[from + c] = 0.25 * left + 0.5 * values[from + c] + 0.25 * right;
-    }
+  for (let from = 0; from < width * height; from += width) {
+    const last = from + width - 1;
+    scratch[from] = 0.75 * values[from] + 0.25 * values[Math.min(last, from + 1)];
+    for (let i = from + 1; i < last; i++) scratch[i] = 0.25 * (values[i - 1] + values[i + 1]) + 0.5 * values[i];
+    scratch[last] = 0.75 * values[last] + 0.25 * values[Math.max(from, last - 1)];
   }
   for (let r = 0; r < height; r++) {
-    const above = Math.max(0, r - 1) * width;
-    const below = Math.min(height - 1, r + 1) * width;
-    for (let c = 0; c < width; c++) {
-      values[r * width + c] = 0.25 * scratch[above + c] + 0.5 * scratch[r * width + c] + 0.25 * scratch[below + c];
+    const above = r ? -width : 0;
+    const below = r < height - 1 ? width : 0;
+    for (let i = r * width, end = i + width; i < end; i++) {
+      values[i] = 0.25 * (scratch[i + above] + scratch[i + below]) + 0.5 * scratch[i];
     }
   }
 }
@@ -130,6 +146,7 @@ export function density(points, colours, window, width, height, cell, passes = 2
   const wide = Math.ceil(width / cell);
   const high = Math.ceil(height / cell);
   const sums = Array.from({ length: 4 }, () => new Float32Array(wide * high));
+  const [red, green, blue, counts] = sums;
   const { x, y, codes, show } = points;
   const perUnit = window.scale / cell;
   const originX = width / 2 / cell - window.x * perUnit;
@@ -141,21 +158,23 @@ export function density(points, colours, window, width, height, cell, passes = 2
     if (c < 0 || r < 0 || c >= wide || r >= high) continue;
     const at = r * wide + c;
     const colour = colours[codes[i]];
-    sums[0][at] += colour & 255;
-    sums[1][at] += (colour >>> 8) & 255;
-    sums[2][at] += (colour >>> 16) & 255;
-    sums[3][at] += 1;
+    red[at] += colour & 255;
+    green[at] += (colour >>> 8) & 255;
+    blue[at] += (colour >>> 16) & 255;
+    counts[at] += 1;
   }
   const scratch = new Float32Array(wide * high);
   for (const sum of sums) for (let p = 0; p < passes; p++) blur(sum, wide, high, scratch);
   let most = 0;
-  for (const amount of sums[3]) if (amount > most) most = amount;
+  for (let at = 0; at < counts.length; at++) if (counts[at] > most) most = counts[at];
   const bytes = new Uint8ClampedArray(4 * wide * high);
   const full = Math.log1p(most * 4);
   for (let at = 0; at < wide * high; at++) {
-    const amount = sums[3][at];
+    const amount = counts[at];
     if (amount <= 0.01) continue;
-    for (let c = 0; c < 3; c++) bytes[4 * at + c] = sums[c][at] / amount;
+    bytes[4 * at] = red[at] / amount;
+    bytes[4 * at + 1] = green[at] / amount;
+    bytes[4 * at + 2] = blue[at] / amount;
     bytes[4 * at + 3] = 255 * Math.min(1, 0.12 + Math.log1p(amount * 4) / full);
   }
   return { width: wide, height: high, bytes };
