@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: help app test lint bench screenshots
+.PHONY: help app test lint bench figures screenshots
 
 help:
 	@echo "make app [ATLAS=name]     open the app in the browser"
 	@echo "make test [ARGS=...]      run the tests"
 	@echo "make lint                 ruff, import layers, types"
 	@echo "make bench [NAME=map]     measure: record, map, locate, app"
+	@echo "make figures              write the measured figures into the documents"
 	@echo "make screenshots          take the README's pictures from the running app"
 
 app: $(VENV)/installed-app
@@ -24,7 +25,15 @@ lint: $(VENV)/installed-dev
 	$(VENV)/bin/pyright
 
 bench: $(VENV)/installed-dev
-	for name in $(or $(NAME),record map locate app); do $(VENV)/bin/introspect bench $$name --json || exit 1; done
+	@mkdir -p benchmarks/results
+	for name in $(or $(NAME),record map locate app); do \
+	  $(VENV)/bin/introspect bench $$name --json > benchmarks/results/$$name.part && \
+	  tail -n 1 benchmarks/results/$$name.part > benchmarks/results/$$name.json && \
+	  rm benchmarks/results/$$name.part || exit 1; done
+	$(VENV)/bin/python docs/figures.py
+
+figures: $(VENV)/installed-dev
+	$(VENV)/bin/python docs/figures.py
 
 screenshots: $(VENV)/installed-dev
 	$(VENV)/bin/python docs/screenshots.py

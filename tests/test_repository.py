@@ -212,6 +212,19 @@ def test_files_a_document_links_to_exist(document: str) -> None:
             assert ((ROOT / document).parent / link).exists(), link
 
 
+def test_figures_in_the_documents_are_those_that_were_measured() -> None:
+    sys.path.insert(0, str(ROOT / "docs"))
+    try:
+        import figures
+    finally:
+        sys.path.remove(str(ROOT / "docs"))
+    tables = {"README.md": figures.map_table(), "benchmarks/README.md": figures.bench_table()}
+    for name, table in tables.items():
+        assert f"{figures.BEGIN}\n{table}\n{figures.END}" in (ROOT / name).read_text("utf-8"), (
+            f"{name} is out of date: make figures"
+        )
+
+
 def test_contributing_stays_under_60_lines_and_tells_how_to_add_a_method() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     assert len(text.splitlines()) < 60
