@@ -45,6 +45,8 @@ def results() -> list[dict[str, Any]]:
 
 def bench_table() -> str:
     """Every ratio beside its goal, with the command and the commit."""
+    if not results():
+        return "Nothing measured yet: `make bench`."
     rows = [
         "| command | what | measured | goal | | commit |",
         "| --- | --- | --- | --- | --- | --- |",
