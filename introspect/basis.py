@@ -69,13 +69,14 @@ class Basis:
     energy: float
 
     @staticmethod
-    def fit(h: Activations, rank: int, seed: int, standardise: bool = True) -> Basis:
+    def fit(h: Activations, rank: int, seed: int, standardise: float = 1.0) -> Basis:
         """Directions from at most 8,192 seeded rows (randomised SVD, Halko et al. 2011).
 
         Args:
             h: float16 or float32, n by p.
             rank: directions kept, at most min(n, p).
-            standardise: scale every unit to variance 1; otherwise one common scale for all units.
+            standardise: 1 gives every unit variance one; 0 keeps their spreads as they are, under
+                one common scale; between, spreads are evened out by that power.
         """
         count, width = h.shape
         rows = np.sort(np.random.default_rng(seed).permutation(count)[:ROWS])
@@ -83,11 +84,9 @@ class Basis:
         mean = sample.mean(0)
         spread = sample.std(0, correction=0)
         whole = spread.square().mean().sqrt().clamp_min(1e-12)
-        scale = (
-            torch.where(spread > 1e-3 * whole, spread, whole)
-            if standardise
-            else whole.expand(width).clone()
-        )
+        spread = torch.where(spread > 1e-3 * whole, spread, whole)
+        left = spread ** (1 - standardise)
+        scale = spread**standardise * left.square().mean().sqrt()
         sample = (sample - mean) / scale
         rank = min(rank, count, width)
         with torch.random.fork_rng(devices=[]):

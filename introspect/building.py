@@ -235,7 +235,14 @@ def _fit_estimators(
         torch.from_numpy(np.array(recording.h[validation], np.float32)),
         torch.from_numpy(np.array(scores[validation], np.float32)),
     ).numpy()
-    learning = {"epochs": 40, "batch": 64, "peak": 1e-3, "noise": 0.3, "device": device}
+    learning = {
+        "epochs": 20,
+        "batch": 128,
+        "peak": 2e-3,
+        "noise": 0.3,
+        "rank": 200,
+        "device": device,
+    }
     estimator = fit_estimator(
         seen,
         target[validation],

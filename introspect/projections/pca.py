@@ -38,7 +38,9 @@ class PCA(AbstractProjection):
     that shows here is really large in the activations (Pearson 1901).
     """
 
-    standardise: bool = knob(True, help="Give every unit the same say, however large its values.")
+    standardise: float = knob(
+        1.0, 0.0, 1.0, "1 gives every unit the same say, 0 lets units with large values say more."
+    )
 
     def fit(
         self,
