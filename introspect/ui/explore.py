@@ -20,8 +20,15 @@ if TYPE_CHECKING:
 
 WIDE = """<style>
 [data-testid="stMainBlockContainer"] { padding-left: 2.2rem; padding-right: 2.2rem; }
+@media (max-width: 1100px) {
+  .st-key-explore [data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"]) {
+    flex-direction: column;
+  }
+  .st-key-explore [data-testid="stColumn"] { width: 100%; flex: 1 1 auto; max-width: 30rem; }
+  .st-key-explore [data-testid="stColumn"]:has(.st-key-explore-map) { max-width: none; }
+}
 </style>"""
-"""A map wants room: narrower margins than a page of text has."""
+"""A map wants room: narrower margins than a page of text has, and all the width there is."""
 
 NEW, SAMPLE = "New picture", "Pinned sample"
 
@@ -37,7 +44,8 @@ def _draw(atlas: Atlas) -> None:
     desk = _desk(atlas)
     packed = session.cached(pack_map, atlas)
     BLOBS.publish(packed.parts, packed.kinds)
-    left, right = st.columns([2.5, 1], gap="medium")
+    with st.container(key="explore"):
+        left, right = st.columns([2.5, 1], gap="medium")
     row = _state(desk, "pinned")
     row = row if type(row) is int and 0 <= row < len(atlas.points.id) else None
     with right:
@@ -49,7 +57,7 @@ def _draw(atlas: Atlas) -> None:
         else:
             landings = arrivals.draw(atlas, desk)
     desk.landings = {landing.key: landing for landing in landings}
-    with left:
+    with left, st.container(key="explore-map"):
         components.activation_map(
             packed.manifest,
             key=desk.map,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { luminance, mix, plainError, rgb } from "./colour.js";
+import { digits, luminance, mix, plainError, rgb } from "./colour.js";
 import { bounds, centred, shrink, toBase64 } from "./strokes.js";
 
 const blank = (side) => new Float32Array(side * side);
@@ -67,4 +67,9 @@ test("an estimated error is written as a person would", () => {
   assert.equal(plainError(-0.3), "0.50");
   assert.equal(plainError(-4.2), "6.3 × 10⁻⁵");
   assert.equal(plainError(NaN), "unknown");
+});
+
+test("numbers have a true minus and no negative zero", () => {
+  assert.equal(digits(-3.14159, 2), "−3.14");
+  assert.equal(digits(-0.04, 1), "0.0");
 });

@@ -82,6 +82,12 @@ export function plainError(log10) {
   return `${(10 ** (log10 - exponent)).toFixed(1)} × 10${digits}`;
 }
 
+/** A number with so many digits, a true minus sign and no "−0.0". */
+export function digits(value, places) {
+  const text = value.toFixed(places);
+  return Number(text) === 0 ? text.replace("-", "") : text.replace("-", "−");
+}
+
 export function count(number) {
   return Number(number).toLocaleString("en-US");
 }

@@ -1,6 +1,6 @@
 // The view as a file: an SVG with the dots as one embedded picture and everything else as vectors; PNG from it.
 
-import { count, hex, rampPixels } from "./colour.js";
+import { count, digits, hex, rampPixels } from "./colour.js";
 import { Painter } from "./layers.js";
 import { colourTitle } from "./toolbar.js";
 import { format } from "./legend.js";
@@ -89,7 +89,7 @@ function legend(parent, map, left, ink) {
   }
   if (map.showsChart()) {
     const { low, high } = map.table.manifest.chart;
-    y = scale(parent, left, y, "estimated error (log10)", map.theme.error, low.toFixed(1), high.toFixed(1), ink);
+    y = scale(parent, left, y, "estimated error (log10)", map.theme.error, digits(low, 1), digits(high, 1), ink);
   }
   return y;
 }

@@ -77,7 +77,8 @@ class Gallery {
     const share = this.size / Math.max(this.sheets.width, this.sheets.height);
     const [wide, high] = [this.sheets.width * share, this.sheets.height * share];
     const canvas = el("canvas", { width: Math.round(wide * ratio), height: Math.round(high * ratio), style: { width: `${wide}px`, height: `${high}px` }, "aria-hidden": "true" });
-    const paint = () => this.sheets.draw(canvas.getContext("2d"), row, 0, 0, canvas.width, canvas.height, () => canvas.isConnected && paint());
+    const later = () => canvas.isConnected && paint();
+    const paint = () => this.sheets.draw(canvas.getContext("2d"), row, 0, 0, canvas.width, canvas.height, later);
     paint();
     return canvas;
   }

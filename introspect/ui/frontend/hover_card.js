@@ -1,6 +1,6 @@
 // The card beside the pointer: one sample's picture and the few things worth knowing about it.
 
-import { count, hex, plainError } from "./colour.js";
+import { count, digits, hex, plainError } from "./colour.js";
 import { el } from "./element.js";
 
 const SIDE = 92;
@@ -53,7 +53,7 @@ export class HoverCard {
     if (estimate) {
       const value = estimate[slot];
       facts.push(
-        el("div", { class: "fact" }, el("span", {}, "estimated error"), el("b", {}, plainError(value), el("small", {}, ` log10 ${value.toFixed(2).replace("-", "−")}`))),
+        el("div", { class: "fact" }, el("span", {}, "estimated error"), el("b", {}, plainError(value), el("small", {}, ` log10 ${digits(value, 2)}`))),
       );
     }
     this.body.replaceChildren(...facts);

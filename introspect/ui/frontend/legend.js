@@ -1,6 +1,6 @@
 // The key to the colours: classes to click and point at, or a scale with the spread of its values.
 
-import { along, count, hex } from "./colour.js";
+import { along, count, digits, hex } from "./colour.js";
 import { el } from "./element.js";
 import { rampStrip } from "./layers.js";
 
@@ -99,7 +99,7 @@ export function format(score, value) {
   if (!Number.isFinite(value)) return "unknown";
   if (score.kind === "percent") return `${value.toFixed(value < 99 ? 0 : 1)} %`;
   if (score.kind === "share") return value.toFixed(3);
-  return value.toFixed(2).replace("-", "−");
+  return digits(value, 2);
 }
 
 /** The colour bar of the error map. */
@@ -115,6 +115,6 @@ export class ErrorBar {
     if (!visible) return;
     const middle = (chart.low + chart.high) / 2;
     this.strip.style.background = rampStrip(ramp);
-    this.ends.replaceChildren(...[chart.low, middle, chart.high].map((v) => el("span", {}, v.toFixed(1).replace("-", "−"))));
+    this.ends.replaceChildren(...[chart.low, middle, chart.high].map((v) => el("span", {}, digits(v, 1))));
   }
 }

@@ -21,6 +21,7 @@ export class ActivationMap extends Appearance {
     this.painter = new Painter();
     this.motion = new Motion(() => this.redraw());
     Object.assign(this, { hovered: -1, neighbours: [], outline: null, faded: 1 });
+    this.again = () => this.redraw(false);
     this.report = (facts) => Object.assign(this.record, facts);
     this.record = { rev: 0, n: table.n, ready: false, hovered: null, pinned: null, selected: 0 };
     // For tests and benchmarks: where a sample lies on the screen, and one whole redraw, timed.
@@ -98,7 +99,7 @@ export class ActivationMap extends Appearance {
     context.clearRect(0, 0, view.width, view.height);
     const { layers } = state;
     if (this.showsPictures()) {
-      marks.drawPictures(context, { view, theme, points, colouring }, this.grid(), this.sheets, this.table, () => this.redraw(false));
+      marks.drawPictures(context, { view, theme, points, colouring }, this.grid(), this.sheets, this.table, this.again);
     }
     marks.drawAxes(context, { view, theme, axes: this.axes() });
     if (layers.labels.on && !this.motion.morphing && !colouring.ramp) {

@@ -1,15 +1,21 @@
-// Picture sheets: which tile shows a sample, loaded when first looked at.
+// Picture sheets: which tile shows a sample, fetched and decoded when first looked at.
 
 import { addressOf } from "./table.js";
 
-const KEPT = 96; // sheets held at once; the browser drops their pixels when memory is short
+const MEMORY = 200 * 2 ** 20; // decoded sheets held at once, in bytes; the browser caches the files
+const TILES = 4096; // single pictures held at once, so that a view full of them is drawn at once
 
 export class Sheets {
   constructor(manifest, base) {
     Object.assign(this, manifest); // height, width, columns, per_sheet, sheets
     this.base = base;
-    this.images = new Map();
+    this.bitmaps = new Map(); // sheet -> ImageBitmap, the least recently used first
+    this.loading = new Map(); // sheet -> promise
+    this.wanted = new Map(); // sheet -> {rows: Set, later: Set}
+    this.places = new Map(); // row -> slot of the tile canvas, the least recently used first
     this.stopped = false;
+    this.perLine = Math.max(1, Math.floor(2048 / this.width));
+    this.capacity = Math.min(TILES, this.perLine * Math.floor(4096 / this.height));
   }
 
   /** Where row's picture lies: {sheet, x, y} in pixels of the sheet. */
@@ -26,37 +32,87 @@ export class Sheets {
     return addressOf(this.base, this.sheets[sheet]);
   }
 
-  /** The decoded sheet, or a promise of it. */
+  /** A promise that everything wanted of a sheet has been cut out of it. */
   load(sheet) {
-    let entry = this.images.get(sheet);
-    if (!entry) {
-      const image = new Image();
-      image.src = this.url(sheet);
-      entry = { image, ready: false };
-      entry.promise = image.decode().then(
-        () => {
-          entry.ready = true;
-          return image;
-        },
-        () => null,
-      );
+    if (!this.loading.has(sheet)) {
+      const bring = async () => {
+        const answer = await fetch(this.url(sheet));
+        if (!answer.ok) return;
+        const bitmap = await createImageBitmap(await answer.blob());
+        this.bitmaps.set(sheet, bitmap);
+        let size = 0;
+        for (const held of this.bitmaps.values()) size += 4 * held.width * held.height;
+        for (const [old, held] of this.bitmaps) {
+          if (size <= MEMORY || old === sheet) break;
+          size -= 4 * held.width * held.height;
+          this.bitmaps.delete(old);
+          held.close();
+        }
+        this.cut(sheet);
+      };
+      const done = () => this.loading.delete(sheet);
+      this.loading.set(sheet, bring().then(done, done));
     }
-    this.images.delete(sheet); // the latest asked for goes to the end
-    this.images.set(sheet, entry);
-    if (this.images.size > KEPT) this.images.delete(this.images.keys().next().value);
-    return entry;
+    return this.loading.get(sheet);
+  }
+
+  /** Moves all wanted tiles of a decoded sheet to the tile canvas, and tells those who wait. */
+  cut(sheet) {
+    const { rows, later } = this.wanted.get(sheet) ?? { rows: [], later: [] };
+    this.wanted.delete(sheet);
+    for (const row of rows) this.keep(row);
+    for (const call of later) call();
+  }
+
+  /** Copies row's tile from its decoded sheet; its slot on the tile canvas. */
+  keep(row) {
+    if (!this.canvas) {
+      this.canvas = document.createElement("canvas");
+      this.canvas.width = this.perLine * this.width;
+      this.canvas.height = Math.ceil(this.capacity / this.perLine) * this.height;
+    }
+    let slot = this.places.size;
+    if (slot >= this.capacity) {
+      const [oldest, freed] = this.places.entries().next().value;
+      this.places.delete(oldest);
+      slot = freed;
+    }
+    const { sheet, x, y } = this.tile(row);
+    const bitmap = this.bitmaps.get(sheet);
+    this.bitmaps.delete(sheet);
+    this.bitmaps.set(sheet, bitmap);
+    const context = this.canvas.getContext("2d");
+    const [left, top] = this.spot(slot);
+    context.clearRect(left, top, this.width, this.height);
+    context.drawImage(bitmap, x, y, this.width, this.height, left, top, this.width, this.height);
+    this.places.set(row, slot);
+    return slot;
+  }
+
+  spot(slot) {
+    return [(slot % this.perLine) * this.width, Math.floor(slot / this.perLine) * this.height];
   }
 
   /** Draws row's picture into a rectangle of a canvas; false (and a call of `later`) while it loads. */
   draw(context, row, left, top, wide, high, later) {
-    const { sheet, x, y } = this.tile(row);
-    const entry = this.load(sheet);
-    if (!entry.ready) {
-      if (later) entry.promise.then((image) => image && later());
-      return false;
+    let slot = this.places.get(row);
+    if (slot !== undefined) {
+      this.places.delete(row); // to the end: recently used
+      this.places.set(row, slot);
+    } else {
+      const { sheet } = this.tile(row);
+      if (!this.bitmaps.has(sheet)) {
+        if (!this.wanted.has(sheet)) this.wanted.set(sheet, { rows: new Set(), later: new Set() });
+        const wish = this.wanted.get(sheet);
+        wish.rows.add(row);
+        if (later) wish.later.add(later);
+        this.load(sheet);
+        return false;
+      }
+      slot = this.keep(row);
     }
     context.imageSmoothingEnabled = wide < this.width;
-    context.drawImage(entry.image, x, y, this.width, this.height, left, top, wide, high);
+    context.drawImage(this.canvas, ...this.spot(slot), this.width, this.height, left, top, wide, high);
     return true;
   }
 

@@ -87,8 +87,9 @@ export class Stage {
     if (!width || !height) return;
     const { view } = this.map;
     this.ratio = window.devicePixelRatio || 1;
-    const beside = width > 560 ? this.legend.node.offsetWidth + 18 : 8;
-    view.insets = { left: width > 560 ? 76 : 8, right: beside, top: 10, bottom: 26 };
+    const wide = width > 560;
+    const beside = this.legend.node.offsetWidth + (wide ? 18 : 10);
+    view.insets = { left: wide ? 76 : 46, right: beside, top: 10, bottom: 26 };
     view.resize(width, height);
     for (const canvas of [this.canvas, this.overlay]) {
       const [wide, high] = [Math.round(width * this.ratio), Math.round(height * this.ratio)];

@@ -1,6 +1,7 @@
 // Controls round the stage: projection, colour, layers, filters and search above it, tools at its left edge.
 
 import { colourNames } from "./address.js";
+import { digits } from "./colour.js";
 import { EVERYTHING, conditions } from "./filter.js";
 import { el, icon, tool } from "./element.js";
 
@@ -200,8 +201,7 @@ export class Toolbar {
       const { low, high } = state.filter;
       this.low.value = low ?? this.score.low;
       this.high.value = high ?? this.score.high;
-      const text = (v) => v.toFixed(1).replace("-", "−");
-      this.range.textContent = `${text(low ?? this.score.low)} … ${text(high ?? this.score.high)}`;
+      this.range.textContent = `${digits(low ?? this.score.low, 1)} … ${digits(high ?? this.score.high, 1)}`;
       const place = (v) => (100 * (v - this.score.low)) / (this.score.high - this.score.low);
       this.low.parentElement.style.setProperty("--from", `${place(low ?? this.score.low)}%`);
       this.low.parentElement.style.setProperty("--to", `${place(high ?? this.score.high)}%`);

@@ -94,7 +94,7 @@ export class View {
 }
 
 /** The middle range [x0, x1, y0, y1] of points, a few far strangers left out, with a margin. */
-export function extentOf(xs, ys, share = 0.0005, margin = 0.05) {
+export function extentOf(xs, ys, share = 0.002, margin = 0.08) {
   const range = (values) => {
     if (!values.length) return [-1, 1];
     const sorted = Float32Array.from(values).sort();
