@@ -84,6 +84,7 @@ def test_probe_lies_at_its_place_and_at_its_neighbours_mean_elsewhere() -> None:
     assert probe["at"]["umap"] == pytest.approx(
         atlas.points.views["umap"][around].mean(0).tolist(), abs=1e-5
     )
+    assert probe["approximate"] == ["umap"]
     assert probe["title"] == CLASSES[1] and "a file.png" in probe["note"]
 
 

@@ -54,7 +54,8 @@ def activation_map(
         manifest: key of the manifest in `routes.BLOBS`.
         key: what the visitor does is kept in the session state under this name: `pinned` (row or
             None) and `selection` ({polygon, view, filter} or None).
-        probes: new pictures: {key, at {view: (x, y)}, picture, title, note, warn}.
+        probes: new pictures: {key, at {view: (x, y)}, approximate [view], picture, title, note,
+            warn}.
         neighbours: rows to be joined to the pinned sample by lines.
         ask: {turn, pin}: pin this row (or nothing, when None); carried out once per turn.
         check: {turn, row, text, ok}: the outcome of "same input, same place", shown once per turn.

@@ -162,6 +162,7 @@ def to_probe(atlas: Atlas, landing: Landing) -> dict[str, Any]:
     return {
         "key": landing.key,
         "at": at,
+        "approximate": [name for name in at if name != "infovae"],
         "picture": picture_url(landing.picture),
         "title": name,
         "note": f"output {landing.outputs[landing.predicted]:.2f} · {landing.title}",

@@ -81,6 +81,9 @@ def test_file_let_go_over_the_map_lands(visit: Callable, atlas: Atlas) -> None:
     expect(page.locator(".probe .flag", has_text="let go.png")).to_be_visible()
     x, y = (f"{value:.3f}".replace("-", "−") for value in atlas.z[row])
     expect(page.locator(".sample-facts.wide")).to_contain_text(f"{x}, {y}")
+    expect(page.locator(".probe .flag")).not_to_contain_text("approximate")
+    page.get_by_role("radio", name="PCA").click()
+    expect(page.locator(".probe .flag")).to_contain_text("approximate place")
     page.get_by_role("button", name="Take them off the map").click()
     until(page, "__map.probes === 0")
 

@@ -10,7 +10,7 @@ export class Probes {
     this.all = new Map();
   }
 
-  /** Takes the list from Python: [{key, at: {projection: [x, y]}, picture, title, note, warn}]. Answers the one that moved. */
+  /** Takes the list from Python: [{key, at: {projection: [x, y]}, approximate: [projection], picture, title, note, warn}]. Answers the one that moved. */
   sync(list, projection) {
     let moved = null;
     const keys = new Set(list.map((probe) => probe.key));
@@ -53,7 +53,6 @@ export class Probes {
     if (entry.picture.src !== probe.picture && probe.picture) entry.picture.src = probe.picture;
     entry.picture.hidden = !probe.picture;
     entry.title.textContent = probe.title;
-    entry.note.textContent = probe.note;
     entry.warning.hidden = !probe.warn;
   }
 
@@ -66,10 +65,13 @@ export class Probes {
   }
 
   place(view, projection) {
-    for (const { node, probe } of this.all.values()) {
+    for (const entry of this.all.values()) {
+      const { node, probe } = entry;
       const at = probe.at[projection];
       node.hidden = !at;
       if (!at) continue;
+      const note = probe.approximate.includes(projection) ? `${probe.note} · approximate place` : probe.note;
+      if (entry.note.textContent !== note) entry.note.textContent = note;
       const [x, y] = view.toPixel(...at);
       node.classList.toggle("leftward", x > view.width - view.insets.right - 215);
       node.style.transform = `translate(${x.toFixed(1)}px, ${y.toFixed(1)}px)`;
