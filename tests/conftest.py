@@ -29,6 +29,11 @@ install_import_hook("introspect", "annotations.check")
 CLASSES = tuple(str(digit) for digit in range(10))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests come last: Playwright keeps an event loop in this thread, others start one."""
+    items.sort(key=lambda item: "e2e" in item.path.parts)
+
+
 @pytest.fixture(scope="session")
 def own_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that stands for the user's data and cache folders during the tests."""
