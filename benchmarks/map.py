@@ -33,7 +33,8 @@ def run() -> dict[str, Any]:
 
         imported = time.perf_counter() - started
         atlas = Atlas.load("mnist-net1")
-        h, label = atlas.recording.h, np.array(atlas.points.label)
+        recording = atlas.recording
+        h, label = recording.h, np.array(atlas.points.label)
         learn, test = (
             np.flatnonzero(atlas.points.split < 2),
             np.flatnonzero(atlas.points.split == 2),
@@ -47,7 +48,7 @@ def run() -> dict[str, Any]:
         queries = np.array(h[test], np.float32)
         for seed in seeds:
             started = time.perf_counter()
-            projector = InfoVAE().fit(Rows(h, learn), seed)
+            projector = InfoVAE().fit(Rows(h, learn), seed, spans=recording.spans)
             seconds["infovae"].append(time.perf_counter() - started)
             z, placed = projector.transform(Rows(h, learn)), projector.transform(queries)
             right["infovae"].append(_right(z, label[learn], placed, label[test]))

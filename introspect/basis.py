@@ -69,7 +69,7 @@ class Basis:
     energy: float
 
     @staticmethod
-    def fit(h: Activations, rank: int, seed: int, standardise: float = 1.0) -> Basis:
+    def fit(h: Activations, rank: int, seed: int, standardise: float = 1.0, weight: Tensor | None = None) -> Basis:
         """Directions from at most 8,192 seeded rows (randomised SVD, Halko et al. 2011).
 
         Args:
@@ -77,6 +77,7 @@ class Basis:
             rank: directions kept, at most min(n, p).
             standardise: 1 gives every unit variance one; 0 keeps their spreads as they are, under
                 one common scale; between, spreads are evened out by that power.
+            weight: how much more each unit says than that, p values; None is one for all.
         """
         count, width = h.shape
         rows = np.sort(np.random.default_rng(seed).permutation(count)[:ROWS])
@@ -86,7 +87,8 @@ class Basis:
         whole = spread.square().mean().sqrt().clamp_min(1e-12)
         spread = torch.where(spread > 1e-3 * whole, spread, whole)
         left = spread ** (1 - standardise)
-        scale = spread**standardise * left.square().mean().sqrt()
+        say = torch.ones(width) if weight is None else weight
+        scale = spread**standardise / say * (left * say).square().mean().sqrt()
         sample = (sample - mean) / scale
         rank = min(rank, count, width)
         with torch.random.fork_rng(devices=[]):

@@ -131,6 +131,7 @@ def build_atlas(
             progress("Learning the map"),
             target_device,
             None if work is None else work / "map.safetensors",
+            recording.spans,
         )
     pca = PCA().fit(Rows(recording.h, train), seed)
     with _timed(clock, "estimator"):

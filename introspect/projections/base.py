@@ -37,11 +37,13 @@ class AbstractProjection(abc.ABC):
         on_epoch: Progress | None = None,
         device: str = "cpu",
         checkpoint: Path | None = None,
+        spans: dict[str, slice] | None = None,
     ) -> Projector:
         """Learns from the rows of h (float16 or float32, possibly memory-mapped).
 
         Args:
             on_epoch: told (done, total) now and then; answering False stops with Cancelled.
             device: where to learn: cpu or cuda; methods without a GPU form ignore it.
+            spans: columns of h by layer, in execution order; None when h is a single layer.
             checkpoint: file from which an interrupted fit goes on, where the method can.
         """

@@ -143,6 +143,9 @@ class InfoVAE(AbstractProjection):
     standardise: float = knob(
         1.0, 0.0, 1.0, "1 gives every unit the same say, 0 lets units with large values say more."
     )
+    last: float = knob(
+        3.0, 0.1, 30.0, "How much more the last layer says: it decides, so it knows best about errors."
+    )
     rank: int = knob(64, 2, 4096, "Principal directions of the activations that are learnt from.")
     mmd_rows: int = knob(256, 32, 1024, "Rows of each batch that the MMD looks at.")
     schedule: str = knob(
@@ -156,6 +159,7 @@ class InfoVAE(AbstractProjection):
         on_epoch: Progress | None = None,
         device: str = "cpu",
         checkpoint: Path | None = None,
+        spans: dict[str, slice] | None = None,
     ) -> InfoVAEProjector:
         """Learns encoder and decoder; the same seed gives the same map.
 
@@ -167,7 +171,10 @@ class InfoVAE(AbstractProjection):
             raise BadInput(f"A map needs at least 16 samples to learn from; here are {len(h)}.")
         if self.reconstruction not in ("mean", "sum") or self.schedule not in SCHEDULES:
             raise BadInput("reconstruction is mean or sum, schedule is one_cycle or paper.")
-        basis = Basis.fit(h, self.rank, seed, self.standardise)
+        weight = torch.ones(h.shape[1])
+        if spans is not None:
+            weight[list(spans.values())[-1]] = self.last
+        basis = Basis.fit(h, self.rank, seed, self.standardise, weight)
         rows = basis.shorten(h)
         if float(rows.square().mean()) < 1e-12:
             raise BadInput("All samples give the same activations, so there is nothing to map.")

@@ -49,6 +49,7 @@ class PCA(AbstractProjection):
         on_epoch: Progress | None = None,
         device: str = "cpu",
         checkpoint: Path | None = None,
+        spans: dict[str, slice] | None = None,
     ) -> PCAProjector:
         """Finds the directions from at most 8,192 seeded rows."""
         basis = Basis.fit(h, 2, seed, self.standardise)

@@ -34,6 +34,7 @@ class UMAP(AbstractProjection):
         on_epoch: Progress | None = None,
         device: str = "cpu",
         checkpoint: Path | None = None,
+        spans: dict[str, slice] | None = None,
     ) -> Any:
         """Gives umap-learn's own fitted object, whose `embedding_` holds z of the rows of h.
 
