@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -179,3 +181,53 @@ def test_reader_gives_the_bytes_in_pieces():
 def test_kept_path_is_free_of_the_visitors_folders(tmp_path):
     kept = upload.keep([File("/secret/place/x.npz", b"1")], 1)
     assert "secret" not in str(kept) and Path(kept).is_relative_to(tmp_path)
+
+
+# ---------------------------------------------------------------- read in quarantine
+def npz(**arrays) -> bytes:
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)
+    return stream.getvalue()
+
+
+def test_data_become_plain_arrays_named_as_they_came():
+    x = np.random.default_rng(0).integers(0, 255, (40, 6, 6)).astype(np.uint8)
+    folder, about = upload.decode(
+        upload.keep([File("petals.npz", npz(x=x, y=np.arange(40) % 4))], 1)
+    )
+    assert about == {"n": 40, "shape": [1, 6, 6], "notes": []}
+    samples = load_samples(folder)
+    assert samples.name == "petals"
+    assert np.array_equal(samples.x[:, 0], x)
+    assert samples.y.tolist() == [i % 4 for i in range(40)]
+
+
+def test_data_are_read_once_however_many_ask(monkeypatch):
+    kept = upload.keep([File("petals.npz", npz(x=np.zeros((30, 4, 4)), y=np.arange(30) % 3))], 1)
+    ran = []
+
+    def read(function, path, folder):
+        ran.append(path)
+        time.sleep(0.2)
+        return {"n": 30, "shape": [1, 4, 4], "notes": []}
+
+    monkeypatch.setattr(upload.quarantine, "run", read)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: upload.decode(kept), range(4)))
+    assert ran == [kept] and found == [found[0]] * 4
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (npz(x=np.full((30, 4, 4), np.nan), y=np.arange(30) % 3), "NaN|not finite|numbers"),
+        (npz(x=np.zeros((30, 4, 4)), y=np.zeros(30, np.int64)), "two classes"),
+        (npz(x=np.zeros((30, 4, 4)), y=np.arange(29) % 3), "29"),
+        (b"PK\x03\x04 and then nothing", "damaged"),
+    ],
+)
+def test_bad_data_are_refused_in_a_sentence_each_time_they_are_given(content, told):
+    kept = upload.keep([File("petals.npz", content)], 1)
+    for _ in range(2):
+        with pytest.raises(BadInput, match=told):
+            upload.decode(kept)

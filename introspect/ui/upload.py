@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, Protocol, runtime_checkable
 from introspect import quarantine
 from introspect.datasets import IDX_FILES
 from introspect.errors import BadInput
+from introspect.process import lock
 from introspect.store import cache_dir, write_file
 
 WEIGHTS_MB, LAYERS_MB, DATA_MB, ATLAS_MB = 1024, 1, 1024, 1024
@@ -122,9 +123,11 @@ def decode(kept: Path) -> tuple[Path, dict[str, Any]]:
     home = kept if kept.is_dir() else kept.parent
     folder = home / "plain" / kept.name.split(".")[0]
     about = home / "about.json"
-    if not about.is_file():
-        told = quarantine.run(DECODE, kept, folder)
-        write_file(about, json.dumps(told).encode())
+    # Two tabs with the same file: one reads, the other waits for it.
+    with lock(home / ".reading"):
+        if not about.is_file():
+            told = quarantine.run(DECODE, kept, folder)
+            write_file(about, json.dumps(told).encode())
     return folder, json.loads(about.read_bytes())
 
 

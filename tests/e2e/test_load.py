@@ -37,8 +37,15 @@ def model(tmp_path_factory: pytest.TempPathFactory, mlp, digits) -> dict[str, Pa
     return {"weights": weights, "layers": layers, "data": data}
 
 
+def calm(page: Page) -> None:
+    """Waits as long as a visitor's hand needs, and until the page has answered."""
+    page.wait_for_timeout(400)
+    settle(page)
+
+
 def tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name).click()
+    calm(page)
 
 
 def hand_in(page: Page, label: str, file: Path) -> None:
@@ -46,12 +53,13 @@ def hand_in(page: Page, label: str, file: Path) -> None:
     box = page.get_by_test_id("stFileUploader").filter(has_text=label)
     box.locator("input[type=file]").set_input_files(file)
     expect(box.get_by_text(file.name)).to_be_visible(timeout=PATIENCE)
-    settle(page)
+    calm(page)
 
 
-def alert(page: Page):
-    """The message in the open tab."""
-    return page.get_by_role("tabpanel").get_by_test_id("stAlert").locator("visible=true")
+def expect_told(page: Page, text: str) -> None:
+    """A message in the open tab says so."""
+    boxes = page.get_by_role("tabpanel").get_by_test_id("stAlert").filter(has_text=text)
+    expect(boxes.locator("visible=true")).to_have_count(1, timeout=PATIENCE)
 
 
 def card(page: Page, name: str):
@@ -109,7 +117,7 @@ def test_file_that_is_no_atlas_is_refused_in_a_sentence(load: Page, tmp_path: Pa
     (tmp_path / "holiday.zip").write_bytes(b"PK\x03\x04 and then nothing")
     tab(load, "Open from a file")
     hand_in(load, "Atlas file", tmp_path / "holiday.zip")
-    expect(alert(load)).to_contain_text("holiday.zip", timeout=PATIENCE)
+    expect_told(load, "holiday.zip")
     assert "Traceback" not in load.content()
 
 
@@ -157,8 +165,8 @@ def test_model_formats_of_later_are_told_and_the_rest_of_the_form_stays(
     tab(load, "Build from a model")
     hand_in(load, "Samples with labels", model["data"])
     hand_in(load, "Weights", tmp_path / "net.onnx")
-    expect(alert(load)).to_contain_text("ONNX model", timeout=PATIENCE)
-    expect(load.get_by_text("digits.npz")).to_be_visible()
+    expect_told(load, "ONNX model")
+    expect(load.get_by_text("digits.npz", exact=True)).to_be_visible()
 
 
 def test_check_tells_whether_model_and_data_fit(load: Page, model: dict[str, Path]) -> None:
@@ -176,7 +184,7 @@ def test_weights_that_do_not_fit_the_layers_are_named(
     text = model["layers"].read_text()
     wrong.write_text(re.sub(r"\b32\b", "33", text))
     give(load, model | {"layers": wrong})
-    expect(alert(load)).to_contain_text("weight", timeout=PATIENCE)
+    expect_told(load, "weight")
 
 
 def test_build_survives_reload_and_second_tab_is_cancelled_and_resumed(
