@@ -1,4 +1,4 @@
-"""How fast new inputs find their place: against umap-learn's transform, and against the bare network.
+"""How fast new inputs find their place, beside umap-learn's transform and the bare network.
 
 Throughput: 10,000 test rows of h to z, encoder against umap.transform (fitted on 10,000 training
 rows, which favours umap: its transform slows down with what it was fitted on). Latency: one picture
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from introspect.atlas import Atlas
+from introspect.samples import load_samples
 
 ROUNDS = 400
 FITTED = 10_000
@@ -35,7 +36,7 @@ def run() -> dict[str, Any]:
         reducer = UMAP(n_jobs=-1).fit(np.array(h[np.flatnonzero(split == 0)[:FITTED]], np.float32))
         reducer.transform(test[:200])
         transform = _seconds(lambda: reducer.transform(test))
-    x = atlas.samples.floats(slice(0, 1))
+    x = load_samples("mnist:test").floats(slice(0, 1))
 
     def bare() -> None:
         with torch.inference_mode():

@@ -69,7 +69,9 @@ class Basis:
     energy: float
 
     @staticmethod
-    def fit(h: Activations, rank: int, seed: int, standardise: float = 1.0, weight: Tensor | None = None) -> Basis:
+    def fit(
+        h: Activations, rank: int, seed: int, standardise: float = 1.0, weight: Tensor | None = None
+    ) -> Basis:
         """Directions from at most 8,192 seeded rows (randomised SVD, Halko et al. 2011).
 
         Args:

@@ -1,4 +1,4 @@
-"""The atlas: same input same place, the folder, what is refused, and what the chart and neighbours say."""
+"""The atlas: same input same place, its folder, what is refused, what chart and neighbours say."""
 
 from __future__ import annotations
 

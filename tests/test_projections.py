@@ -58,7 +58,7 @@ def test_unbiased_mmd_averages_to_zero_between_samples_of_one_law() -> None:
 
 
 def test_mean_kernel_between_shifted_normals_is_its_closed_form() -> None:
-    """In one dimension exp(-|.|^2) averages to 5^-1/2 exp(-shift^2 / 5) between N(0,1) and N(shift,1)."""
+    """In 1-D exp(-|.|^2) averages to 5^-1/2 exp(-shift^2 / 5) from N(0,1) to N(shift,1)."""
     generator = torch.Generator().manual_seed(2)
     a, b = (
         torch.randn(4000, 1, generator=generator),

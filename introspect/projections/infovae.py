@@ -104,6 +104,8 @@ class _Pair(nn.Module):
     learnt many times slower. What the decoder must rebuild keeps its true spread.
     """
 
+    spread: Tensor
+
     def __init__(self, rows: Tensor) -> None:
         super().__init__()
         width = rows.shape[1]
@@ -114,7 +116,7 @@ class _Pair(nn.Module):
     def fold(self) -> None:
         """Moves the division by the spread into the encoder's first weights."""
         with torch.no_grad():
-            self.encoder[0].weight.div_(self.spread)
+            cast(nn.Linear, self.encoder[0]).weight.div_(self.spread)
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ class InfoVAE(AbstractProjection):
     epochs: float = knob(16, 1, 400, "Passes over the training samples.")
     batch: int = knob(256, 32, 8192, "Samples per step.")
     peak: float = knob(6e-3, 1e-5, 1e-1, "Highest learning rate.")
-    weight: float = knob(1.0, 0.0, 100.0, "Weight of the pull towards a round cloud (MMD).")
+    weight: float = knob(0.3, 0.0, 100.0, "Weight of the pull towards a round cloud (MMD).")
     kernel: str = knob("gauss", help="Kernel of the MMD: gauss or imq.")
     reconstruction: str = knob(
         "mean", help="Error over units: mean, or sum (the paper's literal form)."
@@ -144,7 +146,10 @@ class InfoVAE(AbstractProjection):
         1.0, 0.0, 1.0, "1 gives every unit the same say, 0 lets units with large values say more."
     )
     last: float = knob(
-        3.0, 0.1, 30.0, "How much more the last layer says: it decides, so it knows best about errors."
+        3.0,
+        0.1,
+        30.0,
+        "How much more the last layer says: it decides, so it knows best about errors.",
     )
     rank: int = knob(64, 2, 4096, "Principal directions of the activations that are learnt from.")
     mmd_rows: int = knob(256, 32, 1024, "Rows of each batch that the MMD looks at.")
