@@ -99,7 +99,11 @@ def _tensors(atlas: Atlas) -> dict[str, torch.Tensor]:
         for name, net in zip(_NETS, nets, strict=True)
         for key, value in net.state_dict().items()
     }
-    tensors["strangeness.bank"] = engine.strangeness.bank.cpu().contiguous()
+    # Half precision where nothing located depends on it: the decoder, and a bank rounded before.
+    tensors = {
+        key: value.half() if key.startswith("decoder.") else value for key, value in tensors.items()
+    }
+    tensors["strangeness.bank"] = engine.strangeness.bank.cpu().half().contiguous()
     tensors["strangeness.ranks"] = engine.strangeness.ranks.cpu().contiguous()
     if atlas.pca is not None:
         tensors["pca.mean"] = torch.from_numpy(np.ascontiguousarray(atlas.pca.mean))

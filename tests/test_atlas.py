@@ -157,8 +157,8 @@ def _remade(path: Path) -> None:
 
     version = open_folder(path)
     manifest = json.loads((version / "manifest.json").read_text())
-    for entry in manifest["files"]:
-        body = (version / entry["name"]).read_bytes() if isinstance(entry, dict) else b""
+    for name, entry in manifest["files"].items():
+        body = (version / name).read_bytes()
         entry["size"], entry["sha256"] = len(body), hashlib.sha256(body).hexdigest()
     (version / "manifest.json").write_text(json.dumps(manifest))
 
