@@ -27,10 +27,9 @@ from introspect.points import Points
 from introspect.projections.infovae import InfoVAE
 from introspect.projections.pca import PCA
 from introspect.projections.umap import UMAP
-from introspect.recording import Recording, record
+from introspect.recording import Recording, choose_device, record
 from introspect.samples import SPLITS, Samples, load_samples
 from introspect.tap import Tap
-from introspect.training import choose_device
 
 Report = Callable[..., None]
 """Called as report(stage, done, total); raises Cancelled when the work should stop."""

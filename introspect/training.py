@@ -58,15 +58,6 @@ class History:
     seconds: float
 
 
-def choose_device(device: str = "auto") -> torch.device:
-    """`auto` is the GPU when there is one; asking for an absent one raises BadInput."""
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise BadInput("No CUDA device was found: use --device cpu or auto.")
-    return torch.device(device)
-
-
 def train(
     module: nn.Module,
     rows: tuple[Tensor, ...],
