@@ -31,14 +31,21 @@ export function drawAxes(context, { view, theme, axes }) {
   context.textBaseline = "middle";
   for (const y of up.values) {
     const py = view.toPixel(0, y)[1];
-    if (py > 30 && py < view.height - 30) haloed(context, y.toFixed(up.digits), 6, py, ink, halo, 3);
+    if (py > 66 && py < view.height - 30) haloed(context, y.toFixed(up.digits), 6, py, ink, halo, 3);
   }
   context.font = `600 12px ${theme.font}`;
   context.textBaseline = "bottom";
   context.textAlign = "right";
   haloed(context, axes[0], view.width - 10, view.height - 5, ink, halo, 3);
   context.textAlign = "left";
-  haloed(context, axes[1], 6, 20, ink, halo, 3);
+  const length = context.measureText(axes[1]).width;
+  if (length <= 24) return haloed(context, axes[1], 6, 20, ink, halo, 3);
+  // A longer name stands upright, or it would run under the toolbar.
+  context.save();
+  context.translate(20, 10 + length);
+  context.rotate(-Math.PI / 2);
+  haloed(context, axes[1], 0, 0, ink, halo, 3);
+  context.restore();
 }
 
 /** Class names at the median place of their samples; `bright(code)` says which stand out. */
