@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,20 +65,20 @@ def draw() -> None:
 
 def _model() -> tuple[Path | None, Path | None]:
     st.subheader("1 · Model", anchor=False)
-    file = st.file_uploader(
+    weights = _give(
+        "weights",
         "Weights (.safetensors)",
-        key="build_weights",
-        max_upload_size=upload.WEIGHTS_MB,
-        help=f"The trained numbers, as a .safetensors file: {upload.RECIPE}",
+        f"The trained numbers, as a .safetensors file: {upload.RECIPE}",
+        upload.WEIGHTS_MB,
+        upload.check_weights,
     )
-    weights = _kept([file] if file else [], upload.check_weights, upload.WEIGHTS_MB)
-    file = st.file_uploader(
+    layers = _give(
+        "layers",
         "Layer list (.yaml or .json)",
-        key="build_layers",
-        max_upload_size=upload.LAYERS_MB,
-        help="A short text (.yaml or .json) naming the layers the weights belong to.",
+        "A short text (.yaml or .json) naming the layers the weights belong to.",
+        upload.LAYERS_MB,
+        upload.check_layers,
     )
-    layers = _kept([file] if file else [], upload.check_layers, upload.LAYERS_MB)
     with st.expander("What is a layer list?"):
         st.write(
             "The network written down layer by layer, in the order of torch.nn.Sequential, with "
@@ -98,26 +99,28 @@ def _model() -> tuple[Path | None, Path | None]:
 def _data() -> Path | str | None:
     st.subheader("2 · Data", anchor=False)
     source = st.radio(
-        "Where the samples come from", (OWN, KNOWN), key="build_source", horizontal=True
+        "Where the samples come from",
+        (OWN, KNOWN),
+        key="build_source",
+        persist_state="session",
+        horizontal=True,
     )
     if source == KNOWN:
         return st.selectbox(
             "Data set",
             list(DATASETS),
             key="build_known",
+            persist_state="session",
             help="Read from this machine where it is; otherwise fetched once and checked.",
         )
-    files = st.file_uploader(
+    kept = _give(
+        "data",
         "Samples with labels (.npz, .npy, .gz or .zip)",
-        key="build_data",
-        accept_multiple_files=True,
-        max_upload_size=upload.DATA_MB,
-        help=(
-            ".npz with arrays x and y; or two files, inputs and labels, as .npy or idx.gz; "
-            "or a .zip of pictures with one folder for each class."
-        ),
+        ".npz with arrays x and y; or two files, inputs and labels, as .npy or idx.gz; "
+        "or a .zip of pictures with one folder for each class.",
+        upload.DATA_MB,
+        several=True,
     )
-    kept = _kept(files, lambda name: None, upload.DATA_MB)
     if kept is None:
         return None
     try:
@@ -131,19 +134,40 @@ def _data() -> Path | str | None:
     return folder
 
 
-def _kept(files: list, check: Any, limit_mb: int) -> Path | None:
-    if not files:
-        return None
-    key = "kept-" + "-".join(file.file_id for file in files)
-    try:
-        if key not in st.session_state:
+def _give(
+    slot: str,
+    label: str,
+    help: str,
+    limit_mb: int,
+    check: Callable[[str], None] | None = None,
+    several: bool = False,
+) -> Path | None:
+    """One field for files; what was given stays given while the visitor looks at other pages."""
+    memory = f"given_{slot}"
+    found = st.file_uploader(
+        label,
+        key=f"build_{slot}",
+        accept_multiple_files=several,
+        max_upload_size=limit_mb,
+        help=help,
+        on_change=st.session_state.pop,
+        args=(memory, None),
+    )
+    files = found if isinstance(found, list) else [found] if found else []
+    if not files and memory in st.session_state:
+        names, path = st.session_state[memory]
+        st.caption(f":material/attach_file: {plain(names)}, as given before")
+        return path
+    if files and memory not in st.session_state:
+        try:
             for file in files:
-                check(file.name)
-            st.session_state[key] = upload.keep(files, limit_mb)
-        return st.session_state[key]
-    except BadInput as problem:
-        st.error(plain(problem))
-        return None
+                if check is not None:
+                    check(file.name)
+            names = ", ".join(file.name for file in files)
+            st.session_state[memory] = (names, upload.keep(files, limit_mb))
+        except BadInput as problem:
+            st.error(plain(problem))
+    return st.session_state[memory][1] if memory in st.session_state else None
 
 
 def _settings(order: Order | None, chosen: list[str] | None) -> None:
@@ -152,12 +176,17 @@ def _settings(order: Order | None, chosen: list[str] | None) -> None:
         st.session_state.build_name = library.free_name(order.title)
     first, second = st.columns(2, gap="large")
     name = first.text_input(
-        "Name of the atlas", key="build_name", max_chars=80, help="How it is called on this page."
+        "Name of the atlas",
+        key="build_name",
+        persist_state="session",
+        max_chars=80,
+        help="How it is called on this page.",
     )
     preset = second.selectbox(
         "Care taken",
         list(PRESETS),
         key="build_preset",
+        persist_state="session",
         format_func=PRESETS.__getitem__,
         help="How long the map is trained. The standard preset is the one the figures hold for.",
     )
@@ -170,6 +199,7 @@ def _settings(order: Order | None, chosen: list[str] | None) -> None:
             value=None,
             placeholder="as the preset says",
             key="build_epochs",
+            persist_state="session",
             help="More passes take longer and can make the map more faithful.",
         )
         seed = second.number_input(
@@ -177,10 +207,15 @@ def _settings(order: Order | None, chosen: list[str] | None) -> None:
             min_value=0,
             max_value=2**31 - 1,
             key="build_seed",
+            persist_state="session",
             help="Where the random numbers start: the same seed gives the same map again.",
         )
         device = third.selectbox(
-            "Compute on", list(DEVICES), key="build_device", format_func=DEVICES.__getitem__
+            "Compute on",
+            list(DEVICES),
+            key="build_device",
+            persist_state="session",
+            format_func=DEVICES.__getitem__,
         )
     ready = order is not None and chosen is not None
     pressed = st.button(

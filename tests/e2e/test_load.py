@@ -169,12 +169,27 @@ def test_model_formats_of_later_are_told_and_the_rest_of_the_form_stays(
     expect(load.get_by_text("digits.npz", exact=True)).to_be_visible()
 
 
-def test_check_tells_whether_model_and_data_fit(load: Page, model: dict[str, Path]) -> None:
+def test_check_tells_whether_model_and_data_fit_and_the_form_outlives_other_pages(
+    load: Page, model: dict[str, Path]
+) -> None:
     give(load, model)
     fit = load.get_by_text("Model and data fit")
     expect(fit).to_be_visible(timeout=PATIENCE)
     expect(fit).to_contain_text("one input is 1 × 8 × 8, 10 classes")
     expect(load.get_by_text(re.compile("3 of . layers, 96 units, 192 bytes"))).to_be_visible()
+
+    load.get_by_text("More settings").click()
+    load.get_by_role("spinbutton", name="Seed").fill("7")
+    load.keyboard.press("Enter")
+    calm(load)
+    load.get_by_role("link", name="Activation map").click()
+    expect(load.get_by_role("heading", name="Activation map")).to_be_visible(timeout=PATIENCE)
+    load.get_by_role("link", name="Load").click()
+    tab(load, "Build from a model")
+    expect(load.get_by_text("little.safetensors, as given before")).to_be_visible()
+    expect(load.get_by_role("button", name="Build the atlas")).to_be_enabled(timeout=PATIENCE)
+    load.get_by_text("More settings").click()
+    expect(load.get_by_role("spinbutton", name="Seed")).to_have_value("7")
 
 
 def test_weights_that_do_not_fit_the_layers_are_named(
