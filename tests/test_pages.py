@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from introspect import jobs, library
 from introspect.bundled import sample_atlases
+from introspect.process import Owner
 from introspect.ui import MAIN, nav, shelf
 
 PAGES = nav.page_files()
@@ -190,6 +193,22 @@ def test_work_is_shown_cancelled_and_resumed(home: Path) -> None:
     assert "**Counting** was stopped while counting" in texts(app)
     app.button(key=f"resume-{job.id}").click().run()
     assert job.state().live
+
+
+def test_killed_work_is_told_and_goes_on_from_where_it_was(home: Path) -> None:
+    job = jobs.start(COUNT, {"to": 60, "pause": 0.05}, "Counting")
+    while job.state().done < 5:
+        time.sleep(0.05)
+    owner = Owner.parse((job.folder / "owner").read_text())
+    assert owner is not None
+    os.kill(owner.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+    assert await_end(job).state == "dead"
+    app = load(job=job.id)
+    assert "ended without a word" in texts(app)
+    app.button(key=f"resume-{job.id}").click().run()
+    ended = await_end(job)
+    assert ended.state == "done"
+    assert ended.result is not None and ended.result["begun"] >= 5
 
 
 def test_failed_work_tells_why_and_can_be_dismissed(home: Path) -> None:
