@@ -87,12 +87,12 @@ class InfoVAEProjector:
 @torch.inference_mode()
 def _apply(module: nn.Sequential, rows: Activations) -> np.ndarray:
     device = next(module.parameters()).device
-    parts = [
-        module(
-            torch.from_numpy(np.array(rows[start : start + 2048], dtype=np.float32)).to(device)
-        ).cpu()
-        for start in range(0, len(rows), 2048)
-    ]
+    parts = []
+    for start in range(0, len(rows), 1024):
+        part = np.asarray(rows[start : start + 1024], np.float32)
+        # torch wants memory that it could write to; only what is kept read-only is copied.
+        part = torch.from_numpy(part if part.flags.writeable else part.copy())
+        parts.append(module(part.to(device)).cpu())
     width = cast(nn.Linear, module[-1]).out_features
     return torch.cat(parts).numpy() if parts else np.zeros((0, width), np.float32)
 
