@@ -1,4 +1,4 @@
-"""How fast new inputs find their place: against umap-learn's transform, and against the bare network.
+"""How fast new inputs find their place: against umap.transform, and against the bare network.
 
 Throughput: 10,000 test rows of h to z, by the encoder and by umap.transform, umap-learn fitted at
 its defaults on the 60,000 other rows. Latency: one picture through the network alone, to z and
