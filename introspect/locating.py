@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 
 from introspect.atlas import Atlas
-from introspect.errors import BadInput, Cancelled
+from introspect.errors import BadInput
 from introspect.plugin import Progress
 from introspect.samples import load_samples
 from introspect.store import write_file
 
-BATCH = 1024
 OFF_THE_MAP = 99.0
 """Percentile of the distance among validation samples from which a sample counts as a stranger."""
 
@@ -44,24 +43,17 @@ def write_positions(
     samples = load_samples(data, classes=classifier.classes)
     samples = samples.fitted(classifier.input_shape, classifier.classes)
     began = time.perf_counter()
-    found = []
-    for start in range(0, len(samples), BATCH):
-        rows = slice(start, start + BATCH)
-        found.append(atlas.locate(samples.floats(rows)))
-        done = min(start + BATCH, len(samples))
-        if on_batch is not None and on_batch(done, len(samples)) is False:
-            raise Cancelled("Locating was stopped.")
+    found = atlas.engine.locate_samples(samples, on_batch=on_batch)
     seconds = time.perf_counter() - began
-    z = np.concatenate([positions.z for positions in found])
-    off_map = np.concatenate([positions.off_map for positions in found])
+    z, off_map = found.z, found.off_map
     columns = {
         "id": samples.ids,
         "label": samples.y,
-        "predicted": np.concatenate([positions.predicted for positions in found]),
+        "predicted": found.predicted,
         "x": z[:, 0],
         "y": z[:, 1],
-        "log_error": np.concatenate([positions.log_error for positions in found]),
-        "log_error_map": np.concatenate([positions.log_error_map for positions in found]),
+        "log_error": found.log_error,
+        "log_error_map": found.log_error_map,
         "off_map": off_map,
     }
     sink = io.BytesIO()
