@@ -57,15 +57,16 @@ class Points:
         Raises:
             BadInput: no sample is called that.
         """
-        split, _, place = str(name).rpartition(":")
-        if str(place).lstrip("-").isdigit():
+        split, _, place = str(name).strip().rpartition(":")
+        # Long numbers are no ids, and more digits than fit would be refused by Python itself.
+        if place.isdecimal() and len(place) < 19:
             if not split:
                 found = np.flatnonzero(self.id == int(place))
             elif split in SPLITS:
                 found = np.flatnonzero(self.split == SPLITS.index(split))[int(place) :][:1]
             else:
                 found = np.zeros(0, int)
-            if len(found) and int(place) >= 0:
+            if len(found):
                 return int(found[0])
         raise BadInput(
             f"There is no sample {name!r}: give an id of the atlas, or such as test:907."

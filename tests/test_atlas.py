@@ -139,9 +139,9 @@ def test_noise_is_further_off_the_map_than_digits(atlas: Atlas) -> None:
 
 def test_rows_are_found_by_id_and_by_place_in_a_split(atlas: Atlas) -> None:
     test = np.flatnonzero(atlas.points.split == 2)
-    assert atlas.points.row_of(f"test:{3}") == test[3]
+    assert atlas.points.row_of(f"test:{3}") == atlas.points.row_of(" test:3 ") == test[3]
     assert atlas.points.row_of(int(atlas.points.id[9])) == 9
-    for wrong in ("test:100000", "elsewhere:1", -4, "x"):
+    for wrong in ("test:100000", "elsewhere:1", -4, "x", "²", "9" * 5000, "test:", ""):
         with pytest.raises(BadInput, match="no sample"):
             atlas.points.row_of(wrong)
 
