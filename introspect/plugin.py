@@ -26,10 +26,11 @@ def knob(default: Any, low: Any = None, high: Any = None, help: str = "") -> Any
     return dataclasses.field(default=default, metadata={"low": low, "high": high, "help": help})
 
 
-def discover(package: ModuleType) -> dict[str, type]:
+def discover(package: ModuleType, verb: str = "fit") -> dict[str, type]:
     """The methods of a family: file name to the one final dataclass defined in that file.
 
-    A file counts when it defines exactly one concrete dataclass of its own; `base` is skipped.
+    A file counts when it defines exactly one concrete dataclass of its own that has the family's
+    verb; `base` is skipped.
     """
     found: dict[str, type] = {}
     for info in pkgutil.iter_modules(package.__path__):
@@ -43,7 +44,7 @@ def discover(package: ModuleType) -> dict[str, type]:
             and value.__module__ == module.__name__
             and dataclasses.is_dataclass(value)
             and not inspect.isabstract(value)
-            and "fit" in dir(value)
+            and verb in dir(value)
         ]
         if len(own) == 1:
             found[info.name] = own[0]
