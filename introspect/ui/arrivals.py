@@ -28,6 +28,8 @@ from introspect.ui.payload import picture_url
 from introspect.ui.wording import plain
 
 if TYPE_CHECKING:
+    import torch
+
     from introspect.atlas import Atlas
 
 MOST = 12
@@ -179,7 +181,24 @@ def land_picture(
 ) -> Landing:
     """Lands the picture in an image file, fitted to what the network reads.
 
+    Raises:
+        BadInput: no picture, or a file of more than 20 MB.
+    """
+    return land(atlas, fit_picture(atlas, data, shape, dark, centre), key, name)
+
+
+def fit_picture(
+    atlas: Atlas, data: bytes, shape: tuple[int, int, int], dark: bool, centre: bool
+) -> torch.Tensor:
+    """The picture in an image file as the network reads it, float32 `1 *input` in [0, 1].
+
     A picture of the network's own size is taken as it is: same input, same place.
+
+    Args:
+        data: the bytes of a PNG, JPEG, WebP or BMP file.
+        shape: channels, height and width the network reads.
+        dark: whether stored pictures are bright ink on a dark ground.
+        centre: whether they are centred as MNIST's are.
 
     Raises:
         BadInput: no picture, or a file of more than 20 MB.
@@ -189,10 +208,9 @@ def land_picture(
     picture = decode_picture(data, "The picture")
     wanted = atlas.classifier.input_shape
     if picture.shape[:2] == shape[1:]:
-        return land(atlas, as_input(picture, wanted), key, name)
+        return as_input(picture, wanted)
     invert = "auto" if dark else False
-    x = as_input(picture, wanted, resize=True, invert=invert, centre=centre)
-    return land(atlas, x, key, name)
+    return as_input(picture, wanted, resize=True, invert=invert, centre=centre)
 
 
 def _draw_card(atlas: Atlas, landing: Landing, key: str, picture: bool) -> None:

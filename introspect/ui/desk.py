@@ -14,6 +14,8 @@ class Desk:
 
     name: str
     turn: int = 0
+    pinned: int | None = None
+    """The pinned row, known to other pages while the map is away."""
     ask: dict[str, Any] | None = None
     check: dict[str, Any] | None = None
     wiped: int = 0

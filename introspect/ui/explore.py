@@ -48,6 +48,7 @@ def _draw(atlas: Atlas) -> None:
         left, right = st.columns([2.5, 1], gap="medium")
     row = _state(desk, "pinned")
     row = row if type(row) is int and 0 <= row < len(atlas.points.id) else None
+    desk.pinned = row
     with right:
         panel = _choose_panel(desk)
         relatives: list[int] = []
