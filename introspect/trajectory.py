@@ -1,0 +1,244 @@
+"""Trajectories: where an attacked sample goes on the map, and when the network and we notice."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int64
+from torch import Tensor
+
+from introspect.atlas import Atlas
+from introspect.attacks.base import AbstractAttack
+from introspect.engine import Engine
+from introspect.errors import BadInput, Cancelled
+from introspect.estimator import features
+from introspect.plugin import Progress
+from introspect.samples import as_input
+
+ROWS = 1024
+"""Forward passes whose activations are held before encoder and estimators read them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """One sample walked towards T targets; t = steps + 1 points each, all arrays read-only.
+
+    Point 0 is the clean sample (after its random start where the attack has one; `clean` is the
+    sample itself). `source` is the class predicted for it, `label` the true one or -1. `z`,
+    `outputs`, `log_error` and `log_error_map` are those of `Positions`, of every point. `linf` and
+    `l2` are distances from `clean`; `stalled` is the share of input values whose gradient is
+    exactly 0 at that point, so that they do not move. The alarm sounds above `threshold`, in units
+    of `log_error`.
+    """
+
+    clean: Float32[np.ndarray, "*input"]
+    source: int
+    label: int
+    target: Int64[np.ndarray, " T"]
+    x: Float32[np.ndarray, "T t *input"]
+    z: Float32[np.ndarray, "T t 2"]
+    outputs: Float32[np.ndarray, "T t k"]
+    log_error: Float32[np.ndarray, "T t"]
+    log_error_map: Float32[np.ndarray, "T t"]
+    linf: Float32[np.ndarray, "T t"]
+    l2: Float32[np.ndarray, "T t"]
+    stalled: Float32[np.ndarray, "T t"]
+    threshold: float
+    attack: str
+    settings: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        for value in vars(self).values():
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
+
+    @property
+    def predicted(self) -> Int64[np.ndarray, "T t"]:
+        """The class with the highest output at every point."""
+        return self.outputs.argmax(2)
+
+    @property
+    def success_step(self) -> Int64[np.ndarray, " T"]:
+        """First step at which the network says the target, -1 where it never does.
+
+        The target that is the sample's own class is reached at step 0.
+        """
+        return _first(self.predicted == self.target[:, None])
+
+    @property
+    def alarm_step(self) -> Int64[np.ndarray, " T"]:
+        """First step whose log_error is above the threshold, -1 where none is."""
+        return _first(self.log_error > self.threshold)
+
+
+class TraceCancelled(Cancelled):
+    """The trace was stopped; `done` is the Trajectory of the steps made until then."""
+
+    def __init__(self, done: Trajectory) -> None:
+        super().__init__("The attack was stopped; the steps made until then are kept.")
+        self.done = done
+
+
+def trace(
+    atlas: Atlas,
+    x: Any,
+    attack: AbstractAttack,
+    targets: Sequence[int] | Int64[np.ndarray, " T"] | None = None,
+    label: int = -1,
+    threshold: float | None = None,
+    on_step: Progress | None = None,
+) -> Trajectory:
+    """Attacks one sample towards several targets at once and follows every step on the map.
+
+    Places and estimates come from the same forward passes that give the attack its gradients.
+
+    Args:
+        x: one input `*input`, as `atlas.locate` takes it.
+        targets: class numbers; all k classes when left out. The sample's own class is allowed: it
+            shows how the network is made surer.
+        label: true class of the sample, -1 when unknown.
+        threshold: log_error above which the alarm sounds; the atlas's (1 % false alarms on
+            correctly classified validation samples) when left out.
+        on_step: told (points done, points in all) after every step.
+
+    Raises:
+        BadInput: no such target, more than one input, a setting that does not fit, a network
+            without gradients, or gradients that are not finite.
+        TraceCancelled: `on_step` answered False; its `done` holds what was computed.
+    """
+    classifier, k = atlas.classifier, len(atlas.classes)
+    clean = as_input(x, classifier.input_shape)
+    if len(clean) != 1:
+        raise BadInput(f"A trajectory starts from one input; got {len(clean)}.")
+    target = np.arange(k) if targets is None else np.array(targets, np.int64).reshape(-1)
+    strange = [int(one) for one in target if not 0 <= one < k]
+    if strange or not len(target):
+        raise BadInput(
+            f"There is no class {strange[0]} to aim at: choose 0 to {k - 1}."
+            if strange
+            else "Choose at least one class to aim at."
+        )
+    clean = clean.to(classifier.device)
+    witness = Witness(atlas.engine, attack.steps + 1, on_step)
+    start = clean.expand(len(target), *clean.shape[1:]).contiguous()
+    stopped = False
+    try:
+        path = attack.path(witness, start, torch.from_numpy(target).to(classifier.device))
+    except Cancelled:
+        stopped, path = True, torch.stack(witness.points)
+    seen = witness.answer(path)
+    if not stopped and on_step is not None:
+        on_step(len(path), len(path))
+    if not np.isfinite(seen["outputs"]).all():
+        step = int(np.flatnonzero(~np.isfinite(seen["outputs"]).all((0, 2)))[0])
+        raise BadInput(f"The network's gradient or output is not finite from step {step} on.")
+    if torch.equal(path[0, 0], clean[0]):
+        source = int(seen["outputs"][0, 0].argmax())
+    else:
+        source = int(atlas.locate(clean).predicted[0])
+    change = (path - clean).flatten(2)
+    walk = Trajectory(
+        clean=clean[0].cpu().numpy(),
+        source=source,
+        label=int(label),
+        target=target,
+        x=path.transpose(0, 1).cpu().numpy(),
+        linf=torch.linalg.vector_norm(change, float("inf"), dim=2).T.cpu().numpy(),
+        l2=torch.linalg.vector_norm(change, dim=2).T.cpu().numpy(),
+        threshold=atlas.thresholds["log_error"] if threshold is None else float(threshold),
+        attack=type(attack).__name__.lower(),
+        settings=dataclasses.asdict(attack),  # pyright: ignore[reportArgumentType]
+        **seen,
+    )
+    if stopped:
+        raise TraceCancelled(walk)
+    return walk
+
+
+class Witness:
+    """Stands in for the classifier while an attack runs, and remembers what passed through it.
+
+    The activations of some steps are collected and read together: encoder and estimators cost
+    little on a thousand rows at once, and as much as the network itself on ten.
+    """
+
+    def __init__(self, engine: Engine, total: int, on_step: Progress | None) -> None:
+        self.engine, self.total, self.on_step = engine, total, on_step
+        self.bounds = engine.classifier.bounds
+        self.link = engine.classifier.link
+        self.link_outputs = engine.classifier.link_outputs
+        self.points: list[Tensor] = []
+        self._moving: list[Tensor] = []
+        self._waiting: list[tuple[Tensor, Tensor]] = []
+        self._read: list[tuple[Tensor, ...]] = []
+
+    def __call__(self, x: Float[Tensor, " b *input"]) -> Float[Tensor, "b k"]:
+        """Logits of the classifier, differentiable.
+
+        Raises:
+            Cancelled: `on_step` answered False for the steps made until now.
+        """
+        if self.points and self.on_step is not None:
+            if self.on_step(len(self.points), self.total) is False:
+                raise Cancelled("The attack was stopped.")
+        h, logits = self.engine.tap(x)
+        self.points.append(x.detach().clone())  # the attack may go on in place
+        self._waiting.append((h.detach(), logits.detach()))
+        if x.requires_grad:
+            x.register_hook(self._hear)
+        if len(self._waiting) * len(x) >= ROWS:
+            self._flush()
+        return logits
+
+    def _hear(self, gradient: Tensor) -> None:
+        self._moving.append(gradient.count_nonzero(tuple(range(1, gradient.dim()))))
+
+    @torch.no_grad()
+    def _flush(self) -> None:
+        engine = self.engine
+        h, logits = (torch.cat(parts) for parts in zip(*self._waiting, strict=True))
+        self._waiting.clear()
+        z = engine.encoder(h)
+        self._read.append(
+            (
+                z,
+                engine.classifier.link_outputs(logits),
+                engine.estimator(features(h, logits)).squeeze(1),
+                engine.map_estimator(z).squeeze(1),
+            )
+        )
+
+    def answer(self, path: Float[Tensor, "t b *input"]) -> dict[str, np.ndarray]:
+        """The fields of a Trajectory that are known for every point of the finished path.
+
+        An attack that asked the network otherwise than once at every point in order costs its
+        points a second look, and leaves `stalled` unknown (NaN).
+        """
+        if self._waiting:
+            self._flush()
+        t, b = path.shape[:2]
+        stalled = np.full((b, t), np.nan, np.float32)
+        names = ("z", "outputs", "log_error", "log_error_map")
+        if len(self.points) != t or not torch.equal(torch.stack(self.points), path):
+            found = self.engine.locate(path.flatten(0, 1))
+            seen = {name: getattr(found, name) for name in names}
+        else:
+            parts = [torch.cat(part).cpu().numpy() for part in zip(*self._read, strict=True)]
+            seen = dict(zip(names, parts, strict=True))
+            counts = [count.cpu().numpy() for count in self._moving]
+            stalled[:, : len(counts)] = 1 - np.stack(counts, 1) / path[0, 0].numel()
+        seen = {
+            name: np.ascontiguousarray(value.reshape(t, b, *value.shape[1:]).swapaxes(0, 1))
+            for name, value in seen.items()
+        }
+        return {**seen, "stalled": stalled}
+
+
+def _first(there: np.ndarray) -> Int64[np.ndarray, " T"]:
+    """Place of the first True of every row, -1 where there is none."""
+    return np.where(there.any(1), there.argmax(1), -1)
