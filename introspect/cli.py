@@ -1,25 +1,34 @@
-"""The commands: open the app, look into a model file, build an atlas, locate data, measure."""
+"""The commands: the app, looking into a model file, building, locating, attacking, measuring."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import math
 import os
 import shutil
+import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import introspect
 from introspect.errors import BadInput, Cancelled, IntrospectError
+from introspect.telling import (
+    Answer,
+    tell_attack,
+    tell_build,
+    tell_doctor,
+    tell_locate,
+    tell_noise,
+)
 
 BAD_INPUT, INTERRUPTED = 2, 130
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-
-Answer = dict[str, Any]
 
 
 class Parser(argparse.ArgumentParser):
@@ -78,8 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BadInput as problem:
         print(f"introspect: {problem}", file=sys.stderr)
         return BAD_INPUT
-    except (KeyboardInterrupt, Cancelled):
-        print("introspect: stopped.", file=sys.stderr)
+    except (KeyboardInterrupt, Cancelled) as stop:
+        print(f"introspect: {str(stop) or 'stopped.'}", file=sys.stderr)
         return INTERRUPTED
     except IntrospectError as problem:
         print(f"introspect: {problem}", file=sys.stderr)
@@ -104,6 +113,8 @@ def make_parser() -> Parser:
     _add_doctor(commands)
     _add_build(commands)
     _add_locate(commands)
+    _add_attack(commands)
+    _add_noise(commands)
     _add_bench(commands)
     return parser
 
@@ -173,34 +184,6 @@ def doctor(options: argparse.Namespace) -> Answer:
     from introspect.doctor import examine
 
     return examine(find_model(options.model), layers=options.layers, data=options.data)
-
-
-def tell_doctor(answer: Answer) -> str:
-    """The finding, as lines for a person."""
-    lines = [": ".join(filter(None, (answer["format"] or "unknown format", answer["reason"])))]
-    if answer["layers"]:
-        lines.append(f"input {_shape(answer['input_shape'])}, {len(answer['classes'])} classes")
-        lines += _columns(
-            [layer["name"], layer["op"], _shape(layer["shape"]), f"{layer['units']:,} units"]
-            for layer in answer["layers"]
-        )
-    for name, share in (answer["accuracy"] or {}).items():
-        lines.append(f"{share:7.2%} right with inputs as: {name}")
-    if answer["accuracy"]:
-        best = answer["preprocessing"]
-        sides = ["/".join(",".join(f"{v:.4g}" for v in best[side]) for side in ("mean", "std"))]
-        lines.append(f"best: {best['name']} (--preprocess {sides[0]})")
-    return "\n".join(lines)
-
-
-def _shape(sides: Sequence[int]) -> str:
-    return " x ".join(str(side) for side in sides)
-
-
-def _columns(rows: Iterable[list[str]]) -> list[str]:
-    table = list(rows)
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in table]
 
 
 def _add_build(commands: Any) -> None:
@@ -280,21 +263,6 @@ def _preprocessing(text: str | None) -> dict[str, list[float]] | None:
     return {"mean": mean, "std": std}
 
 
-def tell_build(answer: Answer) -> str:
-    """The measures of the new map, as lines for a person."""
-    seconds = answer["seconds"]
-    return "\n".join(
-        (
-            f"{answer['n']:,} samples, {answer['p']:,} units, {answer['k']} classes",
-            f"accuracy on the test split      {answer['accuracy']:.2%}",
-            f"same class among 15 neighbours  {answer['label_knn']:.2%}",
-            f"trustworthiness of the map      {answer['trustworthiness']:.4f}",
-            f"seconds: record {seconds['record']:.1f}, map {seconds['map']:.1f}, "
-            f"estimator {seconds['estimator']:.1f}, on {answer['device']}",
-        )
-    )
-
-
 def _add_locate(commands: Any) -> None:
     command = _command(commands, locate, tell_locate)
     command.add_argument("atlas", metavar="ATLAS", help="atlas, by path or name")
@@ -320,12 +288,84 @@ def locate(options: argparse.Namespace) -> Answer:
         bar.close()
 
 
-def tell_locate(answer: Answer) -> str:
-    """How many samples landed, and how many of them off the map."""
-    return (
-        f"{answer['n']:,} samples placed in {answer['seconds']:.2f} s, "
-        f"{answer['off_map']:,} of them unlike anything recorded: {answer['out']}"
+def _add_attack(commands: Any) -> None:
+    command = _command(commands, attack, tell_attack)
+    command.add_argument("atlas", metavar="ATLAS", help="atlas, by path or name")
+    _add_sample(command)
+    command.add_argument(
+        "--target", metavar="T", default="all", help="class number or name to aim at (default: all)"
     )
+    command.add_argument("--method", default="fgsm", help="fgsm (default) or pgd")
+    command.add_argument("--steps", type=int, metavar="N", help="how many steps the walk has")
+    command.add_argument(
+        "--epsilon", type=float, metavar="E", help="fgsm: size of a step; pgd: radius of the ball"
+    )
+    command.add_argument("--loss", help="squared (default), or logits, which does not stall")
+    command.add_argument("-o", "--out", metavar="OUT.npz", help="file for every step of every walk")
+    _add_json(command)
+
+
+def _add_sample(command: Parser) -> None:
+    command.add_argument(
+        "--sample", metavar="I", required=True, help="id of a sample, or such as test:907"
+    )
+
+
+def attack(options: argparse.Namespace) -> Answer:
+    """Attacks a sample towards every class and follows each step on the map."""
+    from introspect.attacking import attack_sample
+    from introspect.library import find
+
+    bar = Bar()
+    try:
+        with _listening() as interrupted:
+            return attack_sample(
+                find(options.atlas),
+                options.sample,
+                options.target,
+                options.method,
+                {name: getattr(options, name) for name in ("steps", "epsilon", "loss")},
+                None if options.out is None else Path(options.out),
+                lambda done, total: bar("attacking", done, total) or not interrupted(),
+            )
+    finally:
+        bar.close()
+
+
+@contextlib.contextmanager
+def _listening() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed: asked by work that ends in good order and keeps what it has."""
+    pressed = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed.is_set
+        return
+    before = signal.signal(signal.SIGINT, lambda number, frame: pressed.set())
+    try:
+        yield pressed.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _add_noise(commands: Any) -> None:
+    command = _command(commands, noise, tell_noise)
+    command.add_argument("atlas", metavar="ATLAS", help="atlas, by path or name")
+    _add_sample(command)
+    command.add_argument(
+        "--sigma", type=float, default=0.1, help="standard deviation of the noise (default: 0.1)"
+    )
+    command.add_argument("--copies", type=int, default=200, metavar="N", help="default: 200")
+    command.add_argument("--seed", type=int, default=0, metavar="S")
+    _add_json(command)
+
+
+def noise(options: argparse.Namespace) -> Answer:
+    """Adds noise to copies of a sample and says how many keep their class."""
+    from introspect.atlas import Atlas
+    from introspect.constellation import answer
+    from introspect.library import find
+
+    atlas = Atlas.load(find(options.atlas))
+    return answer(atlas, options.sample, options.sigma, options.copies, options.seed)
 
 
 def _add_bench(commands: Any) -> None:

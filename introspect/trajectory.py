@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -74,6 +75,16 @@ class Trajectory:
     def alarm_step(self) -> Int64[np.ndarray, " T"]:
         """First step whose log_error is above the threshold, -1 where none is."""
         return _first(self.log_error > self.threshold)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything by name, as an npz file keeps it; numbers and words as arrays of no axis."""
+        own = {
+            name: np.array(value) if isinstance(value, (int, float, str)) else value
+            for name, value in vars(self).items()
+            if name != "settings"
+        }
+        steps = {"success_step": self.success_step, "alarm_step": self.alarm_step}
+        return {**own, **steps, "settings": np.array(json.dumps(self.settings))}
 
 
 class TraceCancelled(Cancelled):

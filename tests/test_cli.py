@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from introspect.classifier import Classifier
     from introspect.samples import Samples
 
-COMMANDS = ["app", "doctor", "build", "locate", "bench"]
+COMMANDS = ["app", "doctor", "build", "locate", "attack", "noise", "bench"]
 MEASUREMENT = """
 def run():
     return {

@@ -1,0 +1,97 @@
+"""What the commands say to a person: each function turns an answer into lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+Answer = dict[str, Any]
+
+
+def tell_doctor(answer: Answer) -> str:
+    """The finding, as lines for a person."""
+    lines = [": ".join(filter(None, (answer["format"] or "unknown format", answer["reason"])))]
+    if answer["layers"]:
+        lines.append(f"input {_shape(answer['input_shape'])}, {len(answer['classes'])} classes")
+        lines += _columns(
+            [layer["name"], layer["op"], _shape(layer["shape"]), f"{layer['units']:,} units"]
+            for layer in answer["layers"]
+        )
+    for name, share in (answer["accuracy"] or {}).items():
+        lines.append(f"{share:7.2%} right with inputs as: {name}")
+    if answer["accuracy"]:
+        best = answer["preprocessing"]
+        sides = ["/".join(",".join(f"{v:.4g}" for v in best[side]) for side in ("mean", "std"))]
+        lines.append(f"best: {best['name']} (--preprocess {sides[0]})")
+    return "\n".join(lines)
+
+
+def _shape(sides: Sequence[int]) -> str:
+    return " x ".join(str(side) for side in sides)
+
+
+def _columns(rows: Iterable[list[str]]) -> list[str]:
+    table = list(rows)
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in table]
+
+
+def tell_build(answer: Answer) -> str:
+    """The measures of the new map, as lines for a person."""
+    seconds = answer["seconds"]
+    return "\n".join(
+        (
+            f"{answer['n']:,} samples, {answer['p']:,} units, {answer['k']} classes",
+            f"accuracy on the test split      {answer['accuracy']:.2%}",
+            f"same class among 15 neighbours  {answer['label_knn']:.2%}",
+            f"trustworthiness of the map      {answer['trustworthiness']:.4f}",
+            f"seconds: record {seconds['record']:.1f}, map {seconds['map']:.1f}, "
+            f"estimator {seconds['estimator']:.1f}, on {answer['device']}",
+        )
+    )
+
+
+def tell_locate(answer: Answer) -> str:
+    """How many samples landed, and how many of them off the map."""
+    return (
+        f"{answer['n']:,} samples placed in {answer['seconds']:.2f} s, "
+        f"{answer['off_map']:,} of them unlike anything recorded: {answer['out']}"
+    )
+
+
+def tell_attack(answer: Answer) -> str:
+    """How far every walk got: when the target was reached and when the alarm sounded."""
+    names, source = answer["classes"], answer["source"]
+    lines = [f"taken for {names[source]} at the start; {answer['points'] - 1} steps made"]
+    rows = [["target", "reached at", "alarm at", "moved by"]]
+    for walk in answer["targets"]:
+        own = " (its own class)" if walk["target"] == source else ""
+        rows.append(
+            [
+                names[walk["target"]] + own,
+                _step(walk["success_step"]),
+                _step(walk["alarm_step"]),
+                f"{walk['linf']:.3g}",
+            ]
+        )
+    lines += _columns(rows)
+    if answer["stalled"]:
+        lines.append(
+            f"{answer['stalled']} of {len(answer['targets'])} walks came to a stand: the network "
+            "is so sure that its gradient is exactly 0; --loss logits goes on."
+        )
+    return "\n".join([*lines, *([answer["out"]] if answer["out"] else [])])
+
+
+def _step(number: int | None) -> str:
+    if number is None:
+        return "never"
+    return f"step {number}" if number else "the start"
+
+
+def tell_noise(answer: Answer) -> str:
+    """How many noisy copies keep the class, and how far they go."""
+    return (
+        f"{answer['kept']:.1%} of the noisy copies keep the class; "
+        f"mean shift on the map {answer['mean_shift']:.3f}"
+    )
