@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import OrderedDict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -250,15 +251,19 @@ def _read_model(folder: Path, about: dict[str, Any], model: Any) -> Classifier:
 
 
 def _read_net(tensors: dict[str, torch.Tensor], name: str) -> nn.Sequential:
-    """Linear layers with ELU between, as `perceptron` makes them."""
-    found = sorted({int(key.split(".")[1]) for key in tensors if key.startswith(f"{name}.")})
-    layers: list[nn.Module] = []
-    for number in found:
-        weight, bias = (
-            tensors[f"{name}.{number}.weight"].float(),
-            tensors[f"{name}.{number}.bias"].float(),
-        )
-        if weight.ndim != 2 or bias.shape != weight.shape[:1] or number % 2:
+    """Linear layers with ELU between, as `perceptron` makes them, behind a `turn` if there is one.
+
+    See `Basis.fold_in` for the turn.
+    """
+    found = {key.split(".")[1] for key in tensors if key.startswith(f"{name}.")}
+    numbers = sorted(int(key) for key in found - {"turn"} if key.isdigit() and int(key) % 2 == 0)
+    if not numbers or len(numbers) + ("turn" in found) != len(found):
+        raise BadInput(f"The {name} in this atlas is damaged: build or download it again.")
+    layers: dict[str, nn.Module] = {}
+    for key in [*(["turn"] if "turn" in found else []), *map(str, numbers)]:
+        weight = tensors.get(f"{name}.{key}.weight", torch.empty(0)).float()
+        bias = tensors.get(f"{name}.{key}.bias", torch.empty(0)).float()
+        if weight.ndim != 2 or bias.shape != weight.shape[:1]:
             raise BadInput(f"The {name} in this atlas is damaged: build or download it again.")
         if not (torch.isfinite(weight).all() and torch.isfinite(bias).all()):
             raise BadInput(
@@ -267,10 +272,10 @@ def _read_net(tensors: dict[str, torch.Tensor], name: str) -> nn.Sequential:
         layer = nn.Linear(weight.shape[1], weight.shape[0], device="meta")
         layer.weight = nn.Parameter(weight, requires_grad=False)
         layer.bias = nn.Parameter(bias, requires_grad=False)
-        layers += [layer, nn.ELU()]
-    if not layers:
-        raise BadInput(f"The {name} is missing in this atlas: build or download it again.")
-    return nn.Sequential(*layers[:-1]).eval()
+        layers[key] = layer
+        if key != "turn" and key != str(numbers[-1]):
+            layers[str(int(key) + 1)] = nn.ELU()
+    return nn.Sequential(OrderedDict(layers)).eval()
 
 
 def _check_widths(nets: dict[str, nn.Sequential], p: int, k: int) -> None:

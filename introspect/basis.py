@@ -9,6 +9,7 @@ by a constant, the part of h outside the subspace, which no output in the subspa
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 ROWS = 8192
-CHUNK = 4096
+CHUNK = 2048
 
 
 class Rows:
@@ -45,7 +46,7 @@ Activations = Float[np.ndarray, "n p"] | Float[Rows, "n p"]
 
 def as_rows(h: Activations, start: int, stop: int) -> Float[Tensor, "m p"]:
     """Rows `start:stop` of a (memory-mapped) recording as a float32 tensor of its own."""
-    return torch.from_numpy(np.array(h[start:stop], dtype=np.float32))
+    return torch.from_numpy(np.array(h[start:stop])).float()
 
 
 def chunks(h: Activations, size: int = CHUNK) -> Iterator[tuple[int, Tensor]]:
@@ -83,7 +84,7 @@ class Basis:
         """
         count, width = h.shape
         rows = np.sort(np.random.default_rng(seed).permutation(count)[:ROWS])
-        sample = torch.from_numpy(np.array(h[rows], dtype=np.float32))
+        sample = torch.from_numpy(np.array(h[rows])).float()
         mean = sample.mean(0)
         spread = sample.std(0, correction=0)
         whole = spread.square().mean().sqrt().clamp_min(1e-12)
@@ -91,7 +92,7 @@ class Basis:
         left = spread ** (1 - standardise)
         say = torch.ones(width) if weight is None else weight
         scale = spread**standardise / say * (left * say).square().mean().sqrt()
-        sample = (sample - mean) / scale
+        sample.sub_(mean).div_(scale)
         rank = min(rank, count, width)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -104,16 +105,29 @@ class Basis:
         turn = self.axes / self.scale[:, None]
         shift = self.mean @ turn
         out = torch.empty(len(h), turn.shape[1])
-        for start, part in chunks(h):
-            torch.mm(part, turn, out=out[start : start + len(part)])
+        room = torch.empty(CHUNK, len(turn))
+        for start in range(0, len(h), CHUNK):
+            part = torch.from_numpy(np.array(h[start : start + CHUNK]))
+            # Converted into the same memory every time: fresh pages cost more than the arithmetic.
+            torch.mm(room[: len(part)].copy_(part), turn, out=out[start : start + len(part)])
         return out.sub_(shift)
 
-    def fold_in(self, first: nn.Linear) -> nn.Linear:
-        """The layer that gives for h what `first` gives for its short form (float64 inside)."""
-        turn = self.axes.double() / self.scale.double()[:, None]
-        weight = first.weight.detach().double().cpu() @ turn.T
-        bias = first.bias.detach().double().cpu() - weight @ self.mean.double()
-        return _linear(weight, bias)
+    def fold_in(self, net: nn.Sequential) -> nn.Sequential:
+        """The network that gives for h what `net` gives for its short form (float64 inside).
+
+        Where two thin matrices are less work than one wide, the rotation stays a linear layer of
+        its own in front, named `turn`; else it is multiplied into the first layer.
+        """
+        first, *rest = net
+        assert isinstance(first, nn.Linear)
+        axes = (self.axes.double() / self.scale.double()[:, None]).T
+        rank, width = axes.shape
+        shift = axes @ self.mean.double()
+        if rank * (width + first.out_features) < width * first.out_features:
+            named = [("turn", _linear(axes, -shift)), *net.named_children()]
+            return nn.Sequential(OrderedDict(named))
+        weight, bias = first.weight.detach().double().cpu(), first.bias.detach().double().cpu()
+        return nn.Sequential(_linear(weight @ axes, bias - weight @ shift), *rest)
 
     def fold_out(self, last: nn.Linear) -> nn.Linear:
         """The layer that gives h where `last` gives the short form of h (computed in float64)."""

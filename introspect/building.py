@@ -35,10 +35,19 @@ Report = Callable[..., None]
 """Called as report(stage, done, total); raises Cancelled when the work should stop."""
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "fast": {"epochs": 8},
+    "fast": {"epochs": 2, "steps": 200},
     "standard": {},
-    "careful": {"epochs": 60},
-    "paper": {"schedule": "paper", "epochs": 210, "batch": 128, "peak": 4e-4},
+    "careful": {"epochs": 32, "steps": 4000, "batch": 256, "peak": 6e-3, "noise": 0.2},
+    "paper": {
+        "schedule": "paper",
+        "epochs": 210,
+        "steps": 0,
+        "batch": 128,
+        "peak": 4e-4,
+        "kernel": "gauss",
+        "reconstruction": "mean",
+        "noise": 0.0,
+    },
 }
 """Settings of the InfoVAE by name; `paper` runs 30 cycles of 3,000 steps on MNIST."""
 
@@ -108,7 +117,7 @@ def build_atlas(
         raise BadInput(f"There is no preset {preset!r}: choose {', '.join(PRESETS)}.")
     target_device = str(choose_device(device))
     samples = _usable(samples.fitted(classifier.input_shape, classifier.classes))
-    knobs = PRESETS[preset] | ({"epochs": epochs} if epochs is not None else {})
+    knobs = PRESETS[preset] | ({"epochs": epochs, "steps": 0} if epochs is not None else {})
     projection = replace(InfoVAE(), **knobs)
     clock: dict[str, float] = {}
     progress = _progress(report)
@@ -129,7 +138,9 @@ def build_atlas(
             seed,
             progress("Learning the map"),
             target_device,
-            None if work is None else work / "map.safetensors",
+            None
+            if work is None
+            else work / f"map-{_short(recording, projection, seed)}.safetensors",
             recording.spans,
         )
     pca = PCA().fit(Rows(recording.h, train), seed)
@@ -251,6 +262,12 @@ def _fit_estimators(
         **learning,
     )
     return map_estimator, estimator, cross_fit(seen, target[validation], seed=seed, **learning)
+
+
+def _short(recording: Recording, projection: InfoVAE, seed: int) -> str:
+    """What a half-learnt map must agree on to be gone on with: the same rows and settings."""
+    said = json.dumps([recording.fingerprint, asdict(projection), seed])
+    return hashlib.sha256(said.encode()).hexdigest()[:12]
 
 
 def _strangeness(

@@ -81,8 +81,7 @@ def fit_estimator(
         on_step=on_epoch,
         checkpoint=checkpoint,
     )
-    net = net.cpu()
-    net[0] = basis.fold_in(cast(nn.Linear, net[0]))
+    net = basis.fold_in(net.cpu())
     last = cast(nn.Linear, net[-1])
     with torch.no_grad():
         last.weight.mul_(spread)

@@ -12,7 +12,7 @@ from typing import Any
 from introspect import __version__
 from introspect.errors import BadInput, NewerFormat
 
-FORMAT = 1
+FORMAT = 2
 """The version of the folder's layout; a reader refuses a larger one."""
 
 LIMIT = 16 * 2**20

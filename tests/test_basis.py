@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from introspect.basis import Basis, Rows, perceptron
@@ -30,15 +31,20 @@ def test_directions_equal_numpys_singular_vectors() -> None:
     np.testing.assert_allclose(turn, np.eye(3), atol=2e-2)
 
 
-def test_layer_folded_in_gives_for_h_what_it_gave_for_the_short_form() -> None:
-    basis = Basis.fit(FLAT, 5, 0)
-    net = perceptron(5, 2, width=16)
+@pytest.mark.parametrize(("rank", "width"), [(5, 16), (20, 16)])
+def test_network_folded_in_gives_for_h_what_it_gave_for_the_short_form(
+    rank: int, width: int
+) -> None:
+    basis = Basis.fit(FLAT, rank, 0)
+    net = perceptron(rank, 2, width=width)
     with torch.inference_mode():
         wanted = net(basis.shorten(FLAT))
-        folded = basis.fold_in(net[0])
-        found = net[1:](folded(torch.from_numpy(FLAT)))
-    assert (folded.in_features, folded.out_features) == (40, 16)
+        folded = basis.fold_in(net)
+        found = folded(torch.from_numpy(FLAT))
     torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4)
+    # Few directions stay a layer of their own, 40 x 5 + 5 x 16 products; many are multiplied in.
+    assert ("turn" in dict(folded.named_children())) == (rank == 5)
+    assert (folded[0].in_features, len(folded)) == (40, 8 if rank == 5 else 7)
 
 
 def test_layer_folded_out_gives_h_where_it_gave_the_short_form() -> None:

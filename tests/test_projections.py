@@ -15,7 +15,7 @@ from introspect.basis import Rows
 from introspect.errors import BadInput, Cancelled
 from introspect.plugin import discover
 from introspect.projections.base import AbstractProjection
-from introspect.projections.infovae import InfoVAE, kernel_sum, mmd2
+from introspect.projections.infovae import WIDTHS, InfoVAE, kernel_sum, mmd2, mmd2_to_normal
 from introspect.projections.pca import PCA
 
 
@@ -80,8 +80,36 @@ def test_map_is_round_and_keeps_the_classes_apart(atlas: Atlas) -> None:
 
 
 def test_more_passes_rebuild_better(h: np.ndarray) -> None:
-    short, long = (InfoVAE(epochs=epochs).fit(h, 0).history for epochs in (4, 40))
+    short, long = (
+        InfoVAE(epochs=epochs, steps=0, noise=0.0).fit(h, 0).history for epochs in (4, 40)
+    )
     assert long.losses[-1] < 0.7 * short.losses[-1]
+
+
+def test_few_samples_are_learnt_from_in_enough_steps(h: np.ndarray) -> None:
+    history = InfoVAE(epochs=1, steps=70).fit(h[:320], 0).history
+    assert history is not None and history.steps == 70
+
+
+def test_prior_in_closed_form_is_the_limit_of_many_draws() -> None:
+    generator = torch.Generator().manual_seed(3)
+    z = 0.7 * torch.randn(80, 2, generator=generator) + 0.4
+    drawn = [mmd2(z, torch.randn(4000, 2, generator=generator)) for _ in range(20)]
+    assert float(mmd2_to_normal(z)) == pytest.approx(float(torch.stack(drawn).mean()), abs=2e-3)
+    # exp(-|.|^2 / 4w) in the plane is the kernel itself for points scaled by w^-1/2.
+    one = float(torch.exp(-(z[:1] - z[1:2]).square().sum() / 16))
+    pair = float(mmd2_to_normal(z[:2], (4.0,)))
+    across = 16 / 18 * torch.exp(-z[:2].square().sum(1) / 18).mean()
+    assert pair == pytest.approx(one + 16 / 20 - 2 * float(across), abs=1e-5)
+
+
+def test_wide_kernels_pull_back_what_the_narrow_one_no_longer_sees() -> None:
+    far = (torch.randn(50, 2, generator=torch.Generator().manual_seed(4)) + 14).requires_grad_()
+    pulls = []
+    for widths in WIDTHS.values():
+        (grad,) = torch.autograd.grad(mmd2_to_normal(far, widths), far)
+        pulls.append(float(grad.mean(1).mean()))
+    assert abs(pulls[0]) < 1e-8 and pulls[1] > 1e-5
 
 
 def test_same_seed_gives_the_same_map(h: np.ndarray) -> None:
@@ -92,11 +120,19 @@ def test_same_seed_gives_the_same_map(h: np.ndarray) -> None:
 
 def test_folded_networks_are_those_of_the_paper(h: np.ndarray) -> None:
     projector = InfoVAE(epochs=1).fit(h[:600], 0)
-    widths = [
-        [layer.out_features for layer in net[::2]] for net in (projector.encoder, projector.decoder)
-    ]
-    assert widths == [[200, 200, 200, 2], [200, 200, 200, h.shape[1]]]
-    assert projector.encoder[0].in_features == h.shape[1]
+    encoder, decoder = (
+        {
+            name: (layer.in_features, layer.out_features)
+            for name, layer in net.named_children()
+            if isinstance(layer, torch.nn.Linear)
+        }
+        for net in (projector.encoder, projector.decoder)
+    )
+    # A linear layer in front of a linear layer is one linear layer.
+    (width, rank), first = encoder.pop("turn"), encoder.pop("0")
+    assert (width, rank, first) == (h.shape[1], 64, (64, 200))
+    assert list(encoder.values()) == [(200, 200), (200, 200), (200, 2)]
+    assert list(decoder.values()) == [(2, 200), (200, 200), (200, 200), (200, h.shape[1])]
 
 
 def test_decoder_gives_back_most_of_the_activations(atlas: Atlas, h: np.ndarray) -> None:

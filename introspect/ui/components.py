@@ -14,20 +14,25 @@ from streamlit.components.v2 import component
 from introspect.ui import routes
 
 # The line break keeps Streamlit from taking the text for a file name.
-_LOADER = """
+LOADER = """
 export default async (component) => {
   const module = await import(new URL(component.data.code, window.location.href).href);
   return module.default(component);
 };
 """
 
-_map = component("introspect_map", js=_LOADER)
-_pad = component("introspect_pad", js=_LOADER)
-_card = component("introspect_card", js=_LOADER)
-_gallery = component("introspect_gallery", js=_LOADER)
+_map = component("introspect_map", js=LOADER)
+_pad = component("introspect_pad", js=LOADER)
+_card = component("introspect_card", js=LOADER)
+_gallery = component("introspect_gallery", js=LOADER)
 
 
-def _data(module: str, **rest: Any) -> dict[str, Any]:
+def data_for(module: str, **rest: Any) -> dict[str, Any]:
+    """What every part of ours is given: where its JavaScript and the blobs are, and its own data.
+
+    Args:
+        module: name of the file in `frontend/`, without `.js`.
+    """
     code = f"{routes.base()}/introspect/code/{routes.version()}/{module}.js"
     return {"code": code, "blobs": f"{routes.base()}/introspect/blob", **rest}
 
@@ -66,7 +71,7 @@ def activation_map(
     """
     return _map(
         key=key,
-        data=_data(
+        data=data_for(
             "activation_map",
             manifest=manifest,
             probes=list(probes),
@@ -107,7 +112,7 @@ def draw_pad(
     paper, ink = ("#ffffff", "#000000") if bright else ("#000000", "#ffffff")
     return _pad(
         key=key,
-        data=_data(
+        data=data_for(
             "draw_pad",
             channels=channels,
             height=height,
@@ -142,7 +147,7 @@ def sample_card(
     """
     _card(
         key=key,
-        data=_data(
+        data=data_for(
             "sample_card",
             title=title,
             picture=picture,
@@ -171,6 +176,6 @@ def gallery(
     """
     return _gallery(
         key=key,
-        data=_data("gallery", manifest=manifest, items=[list(item) for item in items], size=size),
+        data=data_for("gallery", manifest=manifest, items=[list(item) for item in items], size=size),
         on_pick_change=on_pick,
     )
