@@ -141,6 +141,7 @@ def main() -> None:
         load_samples("mnist"),
         name="mnist-net1",
         seed=SEED,
+        preset="careful",
         umap=True,
         work=options.scratch,
         report=lambda stage, done, total: print(
