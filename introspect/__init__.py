@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from introspect.points import Points
     from introspect.recording import Recording, record
     from introspect.samples import Samples, load_samples
+    from introspect.trajectory import Trajectory, trace
 
 __version__ = "0.1.0"
 
@@ -37,12 +38,14 @@ __all__ = [
     "Positions",
     "Recording",
     "Samples",
+    "Trajectory",
     "build",
     "load",
     "load_classifier",
     "load_samples",
     "record",
     "save_classifier",
+    "trace",
 ]
 
 _HOME = {
@@ -57,12 +60,14 @@ _HOME = {
     "Positions": "engine",
     "Recording": "recording",
     "Samples": "samples",
+    "Trajectory": "trajectory",
     "build": "building",
     "load": "building",
     "load_classifier": "classifier",
     "load_samples": "samples",
     "record": "recording",
     "save_classifier": "classifier",
+    "trace": "trajectory",
 }
 """Name to the module that defines it, imported at first use: `import introspect` loads no torch."""
 

@@ -69,12 +69,12 @@ class Trajectory:
 
         The target that is the sample's own class is reached at step 0.
         """
-        return _first(self.predicted == self.target[:, None])
+        return first_true(self.predicted == self.target[:, None])
 
     @property
     def alarm_step(self) -> Int64[np.ndarray, " T"]:
         """First step whose log_error is above the threshold, -1 where none is."""
-        return _first(self.log_error > self.threshold)
+        return first_true(self.log_error > self.threshold)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything by name, as an npz file keeps it; numbers and words as arrays of no axis."""
@@ -122,18 +122,11 @@ def trace(
             without gradients, or gradients that are not finite.
         TraceCancelled: `on_step` answered False; its `done` holds what was computed.
     """
-    classifier, k = atlas.classifier, len(atlas.classes)
+    classifier = atlas.classifier
     clean = as_input(x, classifier.input_shape)
     if len(clean) != 1:
         raise BadInput(f"A trajectory starts from one input; got {len(clean)}.")
-    target = np.arange(k) if targets is None else np.array(targets, np.int64).reshape(-1)
-    strange = [int(one) for one in target if not 0 <= one < k]
-    if strange or not len(target):
-        raise BadInput(
-            f"There is no class {strange[0]} to aim at: choose 0 to {k - 1}."
-            if strange
-            else "Choose at least one class to aim at."
-        )
+    target = find_targets(targets, len(atlas.classes))
     clean = clean.to(classifier.device)
     witness = Witness(atlas.engine, attack.steps + 1, on_step)
     start = clean.expand(len(target), *clean.shape[1:]).contiguous()
@@ -169,6 +162,25 @@ def trace(
     if stopped:
         raise TraceCancelled(walk)
     return walk
+
+
+def find_targets(
+    targets: Sequence[int] | Int64[np.ndarray, " T"] | None, k: int
+) -> Int64[np.ndarray, " T"]:
+    """The class numbers to aim at; all k when none are named.
+
+    Raises:
+        BadInput: a class that is not there, or an empty choice.
+    """
+    if targets is None:
+        return np.arange(k)
+    target = np.array(targets, np.int64).reshape(-1)
+    if not len(target):
+        raise BadInput("Choose at least one class to aim at.")
+    for one in target:
+        if not 0 <= one < k:
+            raise BadInput(f"There is no class {one} to aim at: choose 0 to {k - 1}.")
+    return target
 
 
 class Witness:
@@ -250,6 +262,6 @@ class Witness:
         return {**seen, "stalled": stalled}
 
 
-def _first(there: np.ndarray) -> Int64[np.ndarray, " T"]:
+def first_true(there: np.ndarray) -> Int64[np.ndarray, " T"]:
     """Place of the first True of every row, -1 where there is none."""
     return np.where(there.any(1), there.argmax(1), -1)

@@ -27,6 +27,7 @@ from introspect.store import cache_dir, write_file
 
 FUNCTIONS = (
     "introspect.building:build_folder",
+    "introspect.flow:run_fan",
     "introspect.jobs.rehearsal:count",
 )
 """The only functions a worker runs; each is called with (arguments, report)."""

@@ -1,0 +1,331 @@
+"""The fan: an attack on many samples, where it leads on the map and which classes give way.
+
+The paper sees "gateways" between clusters in the walks of single samples; here they are counted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int64
+
+from introspect.atlas import Atlas
+from introspect.attacks.base import AbstractAttack, make_attack
+from introspect.errors import BadInput, Cancelled
+from introspect.plugin import Progress
+from introspect.samples import SPLITS
+from introspect.store import write_file
+from introspect.trajectory import Witness, find_targets, first_true
+
+TOGETHER = 128
+"""Walks made as one batch: enough to keep the processor busy, little enough for the memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class Density:
+    """Traffic of walks over a g by g grid; row r from below, column c from the left.
+
+    `visits` counts points of walks in every cell; `drift` is the mean move of a step that begins
+    there, in units of z, 0 where none does. `extent` is (x0, x1, y0, y1).
+    """
+
+    visits: Int64[np.ndarray, "g g"]
+    drift: Float32[np.ndarray, "g g 2"]
+    extent: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """The walks of m samples towards T targets of k classes; arrays are read-only.
+
+    `row` in the atlas; `source` the class predicted for the clean sample; `label` the true one, -1
+    unknown. `z` holds the t points of every walk. `success_step` and `alarm_step` are those of
+    `Trajectory`, `linf` the distance from the clean sample at the end, `stalled` the number of
+    steps that moved nothing because every gradient was exactly 0.
+    """
+
+    row: Int64[np.ndarray, " m"]
+    source: Int64[np.ndarray, " m"]
+    label: Int64[np.ndarray, " m"]
+    target: Int64[np.ndarray, " T"]
+    z: Float32[np.ndarray, "m T t 2"]
+    success_step: Int64[np.ndarray, "m T"]
+    alarm_step: Int64[np.ndarray, "m T"]
+    linf: Float32[np.ndarray, "m T"]
+    stalled: Int64[np.ndarray, "m T"]
+    k: int
+    threshold: float
+    attack: str
+    settings: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        for value in vars(self).values():
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    @property
+    def success_rate(self) -> Float[np.ndarray, "k T"]:
+        """Share of the samples taken for class i that were brought to target j.
+
+        NaN where there is no such sample, and where the target is the own class.
+        """
+        return self._table(self.success_step >= 0, np.mean)
+
+    @property
+    def median_step(self) -> Float[np.ndarray, "k T"]:
+        """Median step of success among the walks that had it, NaN where none had."""
+        steps = np.where(self.success_step >= 0, self.success_step, np.nan)
+        return self._table(steps, lambda part: np.median(part[~np.isnan(part)]))
+
+    @property
+    def alarm_rate(self) -> Float[np.ndarray, "k T"]:
+        """Share of the successful walks whose alarm sounded no later than their success."""
+        rang = (self.alarm_step >= 0) & (self.alarm_step <= self.success_step)
+        value = np.where(self.success_step >= 0, rang, np.nan)
+        return self._table(value, lambda part: np.mean(part[~np.isnan(part)]))
+
+    def _table(self, value: np.ndarray, measure: Any) -> Float[np.ndarray, "k T"]:
+        """One figure for every pair of classes, NaN where no walk has a value."""
+        out = np.full((self.k, len(self.target)), np.nan)
+        for i in range(self.k):
+            mine = value[self.source == i].astype(np.float64)
+            for j, target in enumerate(self.target):
+                if i != target and not np.isnan(mine[:, j]).all():
+                    out[i, j] = measure(mine[:, j])
+        return out
+
+    def density(
+        self,
+        g: int = 80,
+        extent: tuple[float, float, float, float] | None = None,
+        source: int | None = None,
+        target: int | None = None,
+    ) -> Density:
+        """Where the walks pass and which way they go there.
+
+        Args:
+            extent: (x0, x1, y0, y1); all walks when left out. Points outside are not counted.
+            source, target: only walks from this class, only walks towards that one.
+        """
+        rows = np.ones(len(self), bool) if source is None else self.source == source
+        columns = np.ones(len(self.target), bool) if target is None else self.target == target
+        z = self.z[rows][:, columns].reshape(-1, self.z.shape[2], 2)
+        if extent is None:
+            low, high = self.z.reshape(-1, 2).min(0), self.z.reshape(-1, 2).max(0)
+            extent = (float(low[0]), float(high[0]), float(low[1]), float(high[1]))
+        x0, x1, y0, y1 = extent
+        size = np.maximum([x1 - x0, y1 - y0], 1e-12)
+        cell = np.floor((z - [x0, y0]) / size * g).astype(np.int64)
+        cell = np.where((z == np.array([x1, y1])) & (cell == g), g - 1, cell)
+        inside: np.ndarray = np.all((cell >= 0) & (cell < g), axis=2)
+        place = cell[..., 1] * g + cell[..., 0]
+        visits = np.bincount(place[inside], minlength=g * g)
+        leaving = inside[:, :-1]
+        move, begun = np.diff(z, axis=1)[leaving], place[:, :-1][leaving]
+        count = np.maximum(np.bincount(begun, minlength=g * g), 1)
+        drift = [np.bincount(begun, move[:, axis], g * g) / count for axis in (0, 1)]
+        return Density(
+            visits.reshape(g, g),
+            np.stack(drift, 1).astype(np.float32).reshape(g, g, 2),
+            extent,
+        )
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything by name, as an npz file keeps it."""
+        own = {
+            name: np.array(value) if isinstance(value, (int, float, str)) else value
+            for name, value in vars(self).items()
+            if name != "settings"
+        }
+        return {**own, "settings": np.array(json.dumps(self.settings))}
+
+
+class FlowCancelled(Cancelled):
+    """The fan was stopped; `done` is the Flow of the samples finished until then."""
+
+    def __init__(self, done: Flow) -> None:
+        super().__init__("The fan was stopped; the samples finished until then are kept.")
+        self.done = done
+
+
+def choose_rows(
+    atlas: Atlas, count: int = 300, seed: int = 0, split: str = "test"
+) -> Int64[np.ndarray, " m"]:
+    """Rows to attack: correctly classified samples of a split, equally many of every class.
+
+    Fewer where a class has fewer; by chance, the same for the same seed, in order.
+
+    Raises:
+        BadInput: no such split, fewer than one sample asked for, or none is classified correctly.
+    """
+    if count < 1:
+        raise BadInput(f"A fan needs at least one sample; got {count}.")
+    if split not in SPLITS:
+        raise BadInput(f"There is no split {split!r}: choose {', '.join(SPLITS)}.")
+    points = atlas.points
+    fit = np.flatnonzero((points.split == SPLITS.index(split)) & points.correct)
+    if not len(fit):
+        raise BadInput(f"No sample of the {split} split is classified correctly: choose another.")
+    order = np.random.default_rng(seed).permutation(fit)
+    label = points.label[order]
+    place = np.zeros(len(order), np.int64)
+    for one in np.unique(label):
+        place[label == one] = np.arange((label == one).sum())
+    return np.sort(order[np.argsort(place, kind="stable")][:count])
+
+
+def fan(
+    atlas: Atlas,
+    rows: Sequence[int] | Int64[np.ndarray, " m"],
+    attack: AbstractAttack,
+    targets: Sequence[int] | Int64[np.ndarray, " T"] | None = None,
+    threshold: float | None = None,
+    on_step: Progress | None = None,
+) -> Flow:
+    """Attacks many recorded samples towards every target and keeps the walks on the map.
+
+    Args:
+        rows: of the atlas.
+        targets: class numbers; all k classes when left out.
+        threshold: log_error above which the alarm sounds; the atlas's when left out.
+        on_step: told (steps done, steps in all) over all samples.
+
+    Raises:
+        BadInput: as `trace`; no rows, a row that is not there, or the atlas has no inputs.
+        FlowCancelled: `on_step` answered False; its `done` holds the finished samples.
+    """
+    row = np.array(rows, np.int64).reshape(-1)
+    if not len(row) or row.min() < 0 or row.max() >= len(atlas.points):
+        raise BadInput(f"Choose at least one row from 0 to {len(atlas.points) - 1}.")
+    if atlas.samples is None:
+        raise BadInput("This atlas came without its inputs, so there is nothing to attack.")
+    target = find_targets(targets, len(atlas.classes))
+    alarm = atlas.thresholds["log_error"] if threshold is None else float(threshold)
+    device = atlas.engine.device
+    every = max(1, TOGETHER // len(target))
+    batches = [row[start : start + every] for start in range(0, len(row), every)]
+    total = attack.steps + 1
+    parts: list[dict[str, np.ndarray]] = []
+    aim = torch.from_numpy(target).to(device)
+    for number, mine in enumerate(batches):
+
+        def tell(done: int, _: int, number: int = number) -> bool:
+            if on_step is None:
+                return True
+            return on_step(number * total + done, len(batches) * total) is not False
+
+        clean = atlas.samples.floats(mine).to(device)
+        start = clean.repeat_interleave(len(target), 0)
+        witness = Witness(atlas.engine, total, tell)
+        try:
+            path = attack.path(witness, start, aim.repeat(len(mine)))
+        except Cancelled as stop:
+            done = row[: number * every]
+            raise FlowCancelled(_joined(atlas, done, target, parts, total, alarm, attack)) from stop
+        seen = witness.answer(path)
+        shape = (len(mine), len(target))
+        success = first_true(seen["outputs"].argmax(2) == np.tile(target, len(mine))[:, None])
+        still = (seen["stalled"][:, :-1] == 1).sum(1)
+        moved = (path[-1] - start).flatten(1).abs().amax(1).cpu().numpy()
+        parts.append(
+            {
+                "z": seen["z"].reshape(*shape, *seen["z"].shape[1:]),
+                "success_step": success.reshape(shape),
+                "alarm_step": first_true(seen["log_error"] > alarm).reshape(shape),
+                "linf": moved.reshape(shape),
+                "stalled": still.reshape(shape),
+            }
+        )
+    if on_step is not None:
+        on_step(len(batches) * total, len(batches) * total)
+    return _joined(atlas, row, target, parts, total, alarm, attack)
+
+
+def _joined(
+    atlas: Atlas,
+    row: np.ndarray,
+    target: np.ndarray,
+    parts: list[dict[str, np.ndarray]],
+    points: int,
+    threshold: float,
+    attack: AbstractAttack,
+) -> Flow:
+    shape = (0, len(target))
+    empty = {
+        "z": np.zeros((*shape, points, 2), np.float32),
+        "success_step": np.zeros(shape, np.int64),
+        "alarm_step": np.zeros(shape, np.int64),
+        "linf": np.zeros(shape, np.float32),
+        "stalled": np.zeros(shape, np.int64),
+    }
+    columns = {name: np.concatenate([empty[name], *(p[name] for p in parts)]) for name in empty}
+    return Flow(
+        row=row,
+        source=atlas.points.predicted[row],
+        label=atlas.points.label[row],
+        target=target,
+        k=len(atlas.classes),
+        threshold=threshold,
+        attack=type(attack).__name__.lower(),
+        settings=dataclasses.asdict(attack),  # pyright: ignore[reportArgumentType]
+        **columns,
+    )
+
+
+def run_fan(arguments: dict[str, Any], report: Any) -> dict[str, Any]:
+    """The fan as a job: runs it, writes the npz file, answers the table of success rates.
+
+    Args:
+        arguments: `atlas` and `out` paths; optionally `count, seed, split, method, settings`.
+        report: told (stage, done, total); raises `Cancelled` when asked to stop: the samples
+            finished until then are written.
+    """
+    attack = make_attack(arguments.get("method") or "fgsm", **(arguments.get("settings") or {}))
+    report("Opening the atlas", 0, 1)
+    atlas = Atlas.load(arguments["atlas"])
+    rows = choose_rows(
+        atlas,
+        int(arguments.get("count") or 300),
+        int(arguments.get("seed") or 0),
+        arguments.get("split") or "test",
+    )
+
+    def tell(done: int, total: int) -> bool:
+        try:
+            report("Attacking", done, total)
+        except Cancelled:
+            return False
+        return True
+
+    out = Path(arguments["out"])
+    try:
+        flow = fan(atlas, rows, attack, on_step=tell)
+    except FlowCancelled as stop:
+        write_flow(stop.done, out)
+        raise
+    write_flow(flow, out)
+    rate = flow.success_rate
+    return {
+        "out": str(out),
+        "samples": len(flow),
+        "success": [[None if np.isnan(v) else float(v) for v in line] for line in rate],
+        "stalled": int((flow.stalled > 0).sum()),
+    }
+
+
+def write_flow(flow: Flow, out: Path) -> None:
+    """Writes the arrays of a flow as one npz file, in one step; nothing in it is pickled."""
+    sink = io.BytesIO()
+    np.savez(sink, **flow.arrays())  # pyright: ignore[reportArgumentType]
+    write_file(out, sink.getvalue())
