@@ -1,0 +1,211 @@
+"""The noise constellation: where many spoilt copies of one sample land on the map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int64
+from torch import Tensor
+
+import introspect.corruptions
+from introspect.corruptions.base import AbstractCorruption
+from introspect.corruptions.noise import Noise
+from introspect.errors import BadInput, Cancelled
+from introspect.plugin import Progress, discover
+from introspect.samples import as_input
+
+if TYPE_CHECKING:
+    from introspect.atlas import Atlas
+
+COPIES = 200
+MOST = 100_000
+EXAMPLES = 8
+BATCH = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Constellation:
+    """Copies of one sample on the map, at every level of a corruption; all arrays are read-only.
+
+    Letters: s levels, c copies, k classes, e examples. `clean` is the place of the sample as it is
+    and `clean_outputs` its ŷ; `z` the places of the copies, `outputs` their ŷ, `log_error_map`
+    what ê(z) says there (log10 of ½‖y − ŷ‖²). `sigma` is in the unit of the corruption; for noise
+    the standard deviation in units of the input. Copy c is the same draw at every level.
+    """
+
+    x: Float32[np.ndarray, "*input"]
+    corruption: str
+    sigma: Float[np.ndarray, " s"]
+    clean: Float32[np.ndarray, " 2"]
+    clean_outputs: Float32[np.ndarray, " k"]
+    z: Float32[np.ndarray, "s c 2"]
+    outputs: Float32[np.ndarray, "s c k"]
+    log_error_map: Float32[np.ndarray, "s c"]
+    examples: Float32[np.ndarray, "s e *input"]
+
+    def __post_init__(self) -> None:
+        for value in vars(self).values():
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
+
+    @property
+    def source(self) -> int:
+        """The class that the network gives the sample as it is."""
+        return int(self.clean_outputs.argmax())
+
+    @property
+    def predicted(self) -> Int64[np.ndarray, "s c"]:
+        """The class that the network gives every copy."""
+        return self.outputs.argmax(2)
+
+    @property
+    def kept(self) -> Float[np.ndarray, " s"]:
+        """Share of the copies that keep the class of the sample as it is, 0-1."""
+        return (self.predicted == self.source).mean(1)
+
+    @property
+    def distance(self) -> Float[np.ndarray, "s c"]:
+        """How far every copy went from the sample as it is, in units of the map."""
+        return np.linalg.norm((self.z - self.clean).astype(np.float64), axis=2)
+
+    @property
+    def shift(self) -> Float[np.ndarray, " s"]:
+        """Mean distance of the copies from the sample as it is, in units of the map."""
+        return self.distance.mean(1)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything by name, as an npz file keeps it."""
+        own = {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        return own | {
+            "predicted": self.predicted,
+            "kept": self.kept,
+            "shift": self.shift,
+            "corruption": np.array(self.corruption),
+        }
+
+
+def families() -> dict[str, AbstractCorruption]:
+    """Every corruption by its file name, the paper's noise first."""
+    found = {name: kind() for name, kind in discover(introspect.corruptions, "corrupt").items()}
+    return {"noise": found.pop("noise"), **found}
+
+
+def scatter(
+    atlas: Atlas,
+    x: Any,
+    sigmas: Sequence[float] | Float[np.ndarray, " s"],
+    copies: int = COPIES,
+    seed: int = 0,
+    clip: bool = False,
+    on_batch: Progress | None = None,
+    corruption: AbstractCorruption = Noise(),  # noqa: B008  (frozen and without settings)
+) -> Constellation:
+    """Where copies of one sample land when noise, or another corruption, is added.
+
+        z_sc = encoder(h(x + σ_s n_c)),  n_c ~ N(0, I)            (Pardo et al. 2020, §3.4, fig. 5)
+
+    Equal seeds draw equal noise for inputs of equal shape, whatever the atlas: two networks are
+    compared on the same copies. A corruption that draws nothing makes one copy a level. At level
+    0 a copy is the sample itself and is not run again.
+
+    Args:
+        x: one input, float32 `*input` in [0, 1], or what `as_input` takes.
+        sigmas: levels in the unit of the corruption.
+        clip: cut the copies to the classifier's bounds; the paper does not say, so it is off.
+        on_batch: told (copies done, copies in all); answering False stops.
+
+    Raises:
+        BadInput: x has the wrong size, NaN or an unknown range; a level that means nothing or makes
+            the activations overflow; copies not from 1 to 100,000; the network is absent.
+        Cancelled: `on_batch` answered False.
+    """
+    if not atlas.complete:
+        raise BadInput("This atlas came without its network, so no copy can be placed on it.")
+    if not 1 <= copies <= MOST:
+        raise BadInput(f"{copies} copies cannot be scattered: choose from 1 to {MOST:,}.")
+    levels = [float(level) for level in sigmas]
+    start = _one(x, atlas.classifier.input_shape)
+    corruption.check(levels, tuple(start.shape[1:]))
+    copies = copies if corruption.random else 1
+    low, high = atlas.classifier.bounds
+    total, done = len(levels) * copies, 0
+    z0, y0, e0 = _place(atlas, start)
+    parts: list[tuple[np.ndarray, ...]] = []
+    examples = []
+    spoilt = corruption.sweep(start.expand(copies, *start.shape[1:]), levels, seed)
+    for level, batch in zip(levels, spoilt, strict=True):
+        if clip:
+            batch = batch.clamp(low, high)
+        examples.append(batch[:EXAMPLES].numpy().copy())
+        for rows in batch.split(BATCH):
+            if level == 0:
+                parts.append(tuple(np.repeat(value, len(rows), 0) for value in (z0, y0, e0)))
+            else:
+                parts.append(_place(atlas, rows))
+                if not np.isfinite(parts[-1][0]).all():
+                    raise BadInput(
+                        f"{corruption.title} of {level:g} makes the activations overflow: "
+                        "choose a smaller number."
+                    )
+            done += len(rows)
+            if on_batch is not None and on_batch(done, total) is False:
+                raise Cancelled("The constellation was stopped.")
+    z, outputs, errors = (np.concatenate(each) for each in zip(*parts, strict=True))
+    size = (len(levels), copies)
+    return Constellation(
+        x=start[0].numpy().copy(),
+        corruption=type(corruption).__module__.rpartition(".")[2],
+        sigma=np.array(levels),
+        clean=z0[0],
+        clean_outputs=y0[0],
+        z=z.reshape(*size, 2),
+        outputs=outputs.reshape(*size, -1),
+        log_error_map=errors.reshape(size),
+        examples=np.stack(examples),
+    )
+
+
+def answer(
+    atlas: Atlas, sample: int | str, sigma: float, copies: int = COPIES, seed: int = 0
+) -> dict[str, float]:
+    """Share of noisy copies of a recorded sample that keep the class, and their mean shift.
+
+    Args:
+        sample: an id of the atlas, or such as `test:907`.
+
+    Raises:
+        BadInput: as `scatter`; no such sample, or the atlas came without its inputs.
+    """
+    row = atlas.points.row_of(sample)
+    if atlas.samples is None:
+        raise BadInput("This atlas came without its inputs, so there is nothing to add noise to.")
+    found = scatter(atlas, atlas.samples.floats([row])[0], [sigma], copies, seed)
+    return {"kept": float(found.kept[0]), "mean_shift": float(found.shift[0])}
+
+
+def _one(x: Any, shape: tuple[int, ...]) -> Tensor:
+    """One input as float32 `(1, *input)`; a tensor of the right form keeps its values."""
+    ready = isinstance(x, Tensor) and x.dtype == torch.float32 and tuple(x.shape) == shape
+    one = x[None].cpu() if ready else as_input(x, shape)
+    if len(one) != 1:
+        raise BadInput(f"A constellation is of one sample; here are {len(one)}.")
+    if not torch.isfinite(one).all():
+        raise BadInput("The input holds NaN or infinite values: clean it before placing it.")
+    return one
+
+
+@torch.inference_mode()
+def _place(atlas: Atlas, x: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """z, outputs and ê(z) of rows; what `locate` says without ê(h) and strangeness.
+
+    Those two cost more than the network itself and are not drawn.
+    """
+    engine = atlas.engine
+    h, logits = engine.tap(x.to(engine.device))
+    z = engine.encoder(h)
+    found = (z, engine.classifier.link_outputs(logits), engine.map_estimator(z).squeeze(1))
+    return z.cpu().numpy(), found[1].cpu().numpy(), found[2].cpu().numpy()
