@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from introspect.atlas import Atlas
 
 WAYS = ("decoder", "mean")
-HALF, STEP = 4.0, 0.05
+HALF, STEP, FINE = 4.0, 0.05, 16.0
 LEAST_MASS = 0.99
 ALIKE = 1e-3
 """A unit whose expectations differ by less than this share of its layer's largest difference
@@ -63,12 +63,12 @@ class Centres:
     """E[z|H_k] of every class (NaN for a class without samples), and how the sum went.
 
     `mass` is Σ f̂ (Δz)² before it is divided by; `half` is the half side of the window, 4 unless
-    the map reaches farther.
+    samples of the class lie farther out.
     """
 
     z: Float64[np.ndarray, "k 2"]
     mass: Float64[np.ndarray, " k"]
-    half: float
+    half: Float64[np.ndarray, " k"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +169,7 @@ def column(
 
 
 @torch.inference_mode()
-def activate(atlas: Atlas, x: Float[torch.Tensor, "m *input"]) -> Float32[np.ndarray, "m p"]:
+def activate(atlas: Atlas, x: Float[torch.Tensor, " m *input"]) -> Float32[np.ndarray, "m p"]:
     """The activations of inputs, float32, all recorded layers side by side."""
     h, _ = atlas.engine.tap(x.to(atlas.engine.device))
     return h.cpu().numpy()
@@ -203,17 +203,16 @@ def find_centres(atlas: Atlas) -> Centres:
     """
     if not len(atlas.points):
         raise BadInput("This atlas has no samples, so there is nothing to expect.")
-    groups, k = Groups.of(atlas), len(atlas.classes)
-    half, step = HALF, STEP
-    while True:
-        found = [
-            integrate(atlas.z[rows], half, step) if len(rows) else (np.full(2, np.nan), 1.0)
-            for rows in groups.rows(k)
-        ]
-        mass = np.array([part for _, part in found])
-        if mass.min() >= LEAST_MASS:
-            return Centres(np.stack([z for z, _ in found]), mass, half)
-        half, step = 2 * half, 2 * step
+    k = len(atlas.classes)
+    centres = Centres(np.full((k, 2), np.nan), np.ones(k), np.full(k, HALF))
+    for number, rows in enumerate(Groups.of(atlas).rows(k)):
+        half, mass = HALF, 0.0
+        while len(rows) and mass < LEAST_MASS:
+            # A grid as fine as eq. 8 wants it, but no larger than it need be.
+            z, mass = integrate(atlas.z[rows], half, STEP * max(1.0, half / FINE))
+            centres.z[number], centres.mass[number], centres.half[number] = z, mass, half
+            half *= 2
+    return centres
 
 
 def integrate(
@@ -325,9 +324,7 @@ def mix(
     return (expected.T.astype(np.float64) @ colours / len(expected)).astype(np.float32)
 
 
-def paint(
-    alpha: Float[np.ndarray, "p 3"], spans: dict[str, slice]
-) -> UInt8[np.ndarray, "p 3"]:
+def paint(alpha: Float[np.ndarray, "p 3"], spans: dict[str, slice]) -> UInt8[np.ndarray, "p 3"]:
     """Mixed colours as sRGB bytes, each layer scaled so that its brightest channels are full.
 
     Only what is shown is scaled: negative channels count as none, and the brightest 2 % of a

@@ -16,6 +16,9 @@ from introspect.ui.routes import base
 ICONS = {
     "load": ":material/folder_open:",
     "activation_map": ":material/scatter_plot:",
+    "brainbow": ":material/looks:",
+    "trajectory": ":material/route:",
+    "reliability": ":material/verified:",
 }
 FIRST = "activation_map"
 """The page a visitor lands on."""
