@@ -23,6 +23,12 @@ SCORES = {
     "margin": "margin",
 }
 """Scores of doubt that need nothing but the stored rows, with their names in figures."""
+UNITS = {
+    "error": "ê(h), log10 of the expected error",
+    "error_map": "ê(z), log10 of the expected error",
+    "msp": "log10 of 1 − MSP",
+}
+"""What the axis of a score says."""
 FLOOR = 1e-8
 """Smallest error: below it differences say nothing about mistakes (research of the estimator)."""
 TINY = 1e-38

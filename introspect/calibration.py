@@ -79,10 +79,11 @@ def _means(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     count = np.bincount(place, minlength=bins)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return count, *(
+        said, found = (
             np.bincount(place, np.asarray(values, np.float64), bins) / count
             for values in (said, found)
         )
+    return count, said, found
 
 
 def _gap(count: np.ndarray, said: np.ndarray, found: np.ndarray) -> float:

@@ -84,7 +84,7 @@ def tell(answer: dict[str, Any]) -> str:
         "E-AURC",
         "AUGRC",
     )
-    rows = [(*heads, "ECE")]
+    rows: list[tuple[str, ...]] = [(*heads, "ECE")]
     for name, found in answer["scores"].items():
         low, high = found["auroc_ci"]
         interval = "" if low is None else f"{low:.4f}-{high:.4f}"

@@ -52,7 +52,9 @@ class Ladder:
         """Right and wrong answers on every rung, for b choices of m rows each."""
         width = 2 * self.rungs
         place = self.cell[rows] + width * np.arange(len(rows))[:, None]
-        return np.bincount(place.ravel(), minlength=width * len(rows)).reshape(-1, self.rungs, 2)
+        return np.bincount(place.ravel(), minlength=width * len(rows)).reshape(
+            len(rows), self.rungs, 2
+        )
 
     @property
     def whole(self) -> Int64[np.ndarray, "1 g 2"]:

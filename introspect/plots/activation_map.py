@@ -15,7 +15,7 @@ from introspect.plots.palette import (
     class_colours,
     marks,
 )
-from introspect.plots.style import dress
+from introspect.plots.style import as_text, dress
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -150,10 +150,5 @@ def _add_classes(
             },
             customdata=np.stack([points.id[rows[chosen]], points.predicted[rows[chosen]]], 1),
             hovertemplate="#%{customdata[0]}<br>z %{x:.2f}, %{y:.2f}",
-            name="no label" if code < 0 else _text(names[code]),
+            name="no label" if code < 0 else as_text(names[code]),
         )
-
-
-def _text(name: str) -> str:
-    """A class name as text: Plotly reads some HTML in names."""
-    return name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

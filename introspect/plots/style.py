@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from introspect.plots.palette import class_colours
+
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 FONT = "Source Sans 3, Source Sans Pro, Helvetica, Arial, sans-serif"
+LINES = {
+    "error": (4, "solid"),
+    "error_map": (5, "dash"),
+    "msp": (8, "dot"),
+    "max_logit": (2, "dashdot"),
+    "entropy": (3, "longdash"),
+    "margin": (7, "longdashdot"),
+}
+"""Place in the palette and dashes of every score; not the colours of right and wrong."""
 
 
 def dress(figure: Figure, dark: bool = False, height: int = 640) -> Figure:
@@ -27,3 +38,14 @@ def dress(figure: Figure, dark: bool = False, height: int = 640) -> Figure:
     figure.update_xaxes(gridcolor=line, zeroline=False, linecolor=line, ticks="")
     figure.update_yaxes(gridcolor=line, zeroline=False, linecolor=line, ticks="")
     return figure
+
+
+def as_text(name: str) -> str:
+    """A foreign name as text: Plotly reads some HTML in names."""
+    return name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def line_of(score: str, dark: bool = False) -> dict[str, str | float]:
+    """Colour and dashes of a score of doubt, the same in all figures; dashes for every eye."""
+    code, dash = LINES[score]
+    return {"color": class_colours(10, dark)[code], "dash": dash, "width": 2.2}

@@ -1,0 +1,91 @@
+"""The judgement in numbers: its shape, its values, and atlases that leave little to judge."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import reference
+from sklearn.metrics import roc_auc_score
+
+from introspect.atlas import Atlas
+from introspect.errors import BadInput
+from introspect.judge import judge, tell
+
+KEYS = {"auroc", "auroc_ci", "fpr95_err", "fpr95_corr", "aurc", "e_aurc", "augrc", "ece"}
+
+
+@pytest.fixture(scope="module")
+def found(atlas: Atlas) -> dict:
+    return judge(atlas, resamples=400)
+
+
+def test_judgement_has_the_agreed_shape_and_is_json(found: dict) -> None:
+    assert set(found["scores"]) == {"msp", "max_logit", "entropy", "margin", "error_map", "error"}
+    assert all(set(score) == KEYS for score in found["scores"].values())
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert found["split"] == "test" and found["resamples"] == 400
+
+
+def test_values_are_those_of_the_outputs(found: dict, atlas: Atlas) -> None:
+    points = atlas.points
+    test = points.split == 2
+    wrong = ~points.correct[test]
+    p = points.outputs[test].astype(np.float64)
+    logits = np.log(p) - np.log1p(-p)
+    shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    wanted = {
+        "msp": -shares.max(1),
+        "max_logit": -p.max(1),
+        "entropy": -(shares * np.log(shares)).sum(1),
+        "margin": -np.diff(np.sort(logits, 1)[:, -2:], axis=1)[:, 0],
+        "error_map": points.log_error_map[test],
+        "error": points.log_error[test],
+    }
+    for name, score in wanted.items():
+        one = found["scores"][name]
+        assert one["auroc"] == pytest.approx(roc_auc_score(wrong, score), abs=2e-4), name
+        low, high = one["auroc_ci"]
+        assert low < one["auroc"] < high
+    share = reference.false_share(wanted["error"], wrong)
+    assert found["scores"]["error"]["fpr95_err"] == pytest.approx(share, abs=1e-6)
+
+
+def test_calibration_is_told_only_where_validation_taught_no_score(found: dict) -> None:
+    assert found["scores"]["error"]["ece"] is None
+    assert all(0 <= found["scores"][name]["ece"] < 0.2 for name in ("msp", "error_map"))
+
+
+def test_same_seed_same_judgement(found: dict, atlas: Atlas) -> None:
+    assert judge(atlas, resamples=400) == found
+
+
+def test_person_is_told_every_score_and_the_verdict(found: dict) -> None:
+    text = tell(found)
+    assert all(word in text for word in ("ê(h)", "ê(z)", "MSP", "margin", "By AUROC"))
+
+
+def test_without_errors_undefined_values_are_null(atlas: Atlas) -> None:
+    points = atlas.points
+    right = dataclasses.replace(points, predicted=np.array(points.label), views={})
+    found = judge(dataclasses.replace(atlas, points=right), resamples=200)
+    assert found["wrong"] == 0
+    assert found["scores"]["msp"]["auroc"] is None and found["scores"]["msp"]["aurc"] == 0
+    assert found["scores"]["msp"]["auroc_ci"] == [None, None]
+    assert "nothing to tell apart" in found["verdict"] and "-" in tell(found)
+    json.dumps(found, allow_nan=False)
+
+
+def test_without_labels_there_are_no_scores(atlas: Atlas) -> None:
+    points = atlas.points
+    blind = dataclasses.replace(points, label=np.full(len(points), -1), views={})
+    found = judge(dataclasses.replace(atlas, points=blind))
+    assert found["n"] == 0 and found["scores"] == {}
+    assert "no labelled samples" in tell(found)
+
+
+def test_unknown_split_is_told_in_a_sentence(atlas: Atlas) -> None:
+    with pytest.raises(BadInput, match="no split 'dev'"):
+        judge(atlas, split="dev")
