@@ -206,6 +206,12 @@ def _add_build(commands: Any) -> None:
         default="auto",
         help="what turns the model's outputs into probabilities (default: auto)",
     )
+    command.add_argument(
+        "--preset",
+        choices=("fast", "standard", "careful", "paper"),
+        default="standard",
+        help="how long the map learns (default: standard, seconds; careful takes ten times as long)",
+    )
     command.add_argument("--epochs", type=int, metavar="N", help="passes over the data for the map")
     command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     command.add_argument("--seed", type=int, default=0, metavar="S")
@@ -227,6 +233,7 @@ def build(options: argparse.Namespace) -> Answer:
         "test": options.test,
         "preprocessing": _preprocessing(options.preprocess),
         "link": options.link,
+        "preset": options.preset,
         "epochs": options.epochs,
         "device": options.device,
         "seed": options.seed,

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from introspect import benchmark, cli
+from introspect.building import PRESETS
 from introspect.errors import BadInput, Cancelled
 
 if TYPE_CHECKING:
@@ -321,3 +322,9 @@ def test_progress_is_drawn_for_a_person_and_silent_for_a_script(
     lines = terminal.getvalue().split("\n")
     assert "record" in lines[0] and lines[0].count("█") == cli.Bar.WIDTH // 2
     assert "map" in lines[1] and lines[1].count("█") == cli.Bar.WIDTH and lines[2] == ""
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_can_be_asked_for(preset: str) -> None:
+    options = cli.make_parser().parse_args(["build", "m", "d", "-o", "o", "--preset", preset])
+    assert options.preset == preset
