@@ -17,6 +17,8 @@ from introspect.ui.payload import picture_url
 from introspect.ui.wording import plain
 
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
     from introspect.atlas import Atlas
 
 STORED, DRAWN, FILE = "Stored sample", "Drawing", "Picture file"
@@ -72,14 +74,16 @@ def choose(atlas: Atlas, key: str) -> Chosen:
     ):
         # Filled last: what is chosen further right decides what is shown here.
         left = st.container(width=SHOWN)
-        with st.container(width="stretch"):
-            source = _choose_source(atlas, tray, name)
+        with st.container(width="stretch", gap="xsmall"):
+            row = st.container(horizontal=True, vertical_alignment="center")
+            with row:
+                source = _choose_source(atlas, tray, name)
             if source == DRAWN:
                 chosen = _draw_pad(atlas, tray, name)
             elif source == FILE:
                 chosen = _upload(atlas, tray, name)
             else:
-                chosen = _choose_stored(atlas, tray, name)
+                chosen = _choose_stored(atlas, tray, name, row)
     if chosen is None:
         st.stop()
     picture = to_picture(chosen.x)
@@ -185,16 +189,18 @@ def draws(atlas: Atlas) -> bool:
     return picture_shape(atlas.classifier.input_shape) is not None and atlas.thumbs is not None
 
 
-def _choose_stored(atlas: Atlas, tray: Tray, name: str) -> Chosen | None:
+def _choose_stored(atlas: Atlas, tray: Tray, name: str, row: DeltaGenerator) -> Chosen | None:
     wanted = f"id-{name}"
     st.session_state[wanted] = str(atlas.points.id[tray.row])
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with row:
         st.text_input(
             "Sample",
             key=wanted,
+            label_visibility="collapsed",
+            icon=":material/tag:",
             on_change=lambda: _name(atlas, tray, st.session_state[wanted]),
             max_chars=40,
-            width=150,
+            width=160,
             help="The id of a sample as shown on the activation map, or test:907 for the "
             "907th of the test samples, counted from 0.",
         )
