@@ -214,4 +214,3 @@ def _masks(tap: Tap, units: Int64[np.ndarray, " u"], device: torch.device) -> di
 def spread(before: Answers, after: Answers) -> float:
     """Mean distance on the map between the two places of every row."""
     return float(np.linalg.norm(after.z - before.z, axis=1).mean())
-

@@ -16,6 +16,7 @@ from introspect.ui.brainbow_payload import (
     find_ways,
     pack_activations,
     pack_brainbow,
+    pack_pictures,
     pack_strongest,
     to_csv,
 )
@@ -53,7 +54,9 @@ def _draw_figure(atlas: Atlas, manifest: str) -> None:
     key = None
     if found is not None:
         packed = session.cached(pack_strongest, atlas, found)
-        BLOBS.publish(packed.parts, packed.kinds)
+        for one in (packed, pack_pictures(atlas)):
+            if one is not None:
+                BLOBS.publish(one.parts, one.kinds)
         key = packed.manifest
     _figure(
         key=f"brainbow-{atlas.fingerprint[:12]}",

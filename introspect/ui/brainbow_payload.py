@@ -40,7 +40,7 @@ def pack_brainbow(atlas: Atlas) -> Packed:
     parts: dict[str, bytes | Path] = {}
     first, k = found["decoder"], len(atlas.classes)
     layers = atlas.engine.tap.layers
-    groups = Groups.of(atlas)
+    groups, pictures = Groups.of(atlas), pack_pictures(atlas)
     manifest: dict[str, Any] = {
         "name": atlas.name,
         "classes": list(atlas.classes),
@@ -56,17 +56,17 @@ def pack_brainbow(atlas: Atlas) -> Packed:
         "ways": [_pack_way(parts, found[way], atlas) for way in WAYS if way in found],
         "problem": problem,
         "range": list(colour_range(first)),
-        "map": pack_map_key(atlas),
+        "map": None if pictures is None else pictures.manifest,
     }
     key = _add(parts, json.dumps(manifest).encode())
     return Packed(key, parts, {key: "application/json"})
 
 
-def pack_map_key(atlas: Atlas) -> str | None:
-    """The manifest of the atlas's pictures, None where there are none."""
+def pack_pictures(atlas: Atlas) -> Packed | None:
+    """The pictures of the atlas as the map has them, None where there are none."""
     from introspect.ui import session
 
-    return None if atlas.thumbs is None else session.cached(pack_map, atlas).manifest
+    return None if atlas.thumbs is None else session.cached(pack_map, atlas)
 
 
 def _add(parts: dict[str, bytes | Path], body: bytes) -> str:

@@ -383,7 +383,16 @@ class Place {
     this.known = data.strongest;
     const { figure } = this;
     const { map } = figure.data.manifest;
-    const [strongest, pictures] = await Promise.all([Strongest.load(data.blobs, data.strongest, figure.data.p), map ? readJson(data.blobs, map) : null]);
+    let found;
+    try {
+      found = await Promise.all([Strongest.load(data.blobs, data.strongest, figure.data.p), map ? readJson(data.blobs, map) : null]);
+    } catch (error) {
+      this.known = null;
+      figure.card.problem = error.message;
+      return;
+    }
+    const [strongest, pictures] = found;
+    figure.card.problem = "";
     figure.strongest = strongest;
     figure.sheets = pictures?.thumbs ? new Sheets(pictures.thumbs, data.blobs) : null;
     figure.record.strongest = strongest.count;

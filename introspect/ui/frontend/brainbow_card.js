@@ -87,7 +87,7 @@ export class UnitCard {
 
   samples({ unit, strongest, sheets, classes }) {
     if (!strongest) {
-      return el("div", { class: "bb-quiet bb-later" }, "The samples that move it most: press “Find the strongest samples” below the figure, once.");
+      return el("div", { class: "bb-quiet bb-later" }, this.problem || "The samples that move it most: press “Find the strongest samples” below the figure, once.");
     }
     const tiles = strongest.of(unit).map((sample) => this.tile(sample, sheets, classes));
     return el("div", {}, el("h4", {}, `The ${strongest.count} samples that move it most`), el("div", { class: "bb-tiles", role: "list" }, ...tiles));
