@@ -1,6 +1,6 @@
 """How much a constellation costs beside what it cannot do without: the network and the encoder.
 
-200 copies of one picture at 8 levels of noise, with noise drawn, outputs, places and ê(z), against
+200 copies of one picture at 8 levels of noise, with noise drawn, outputs and places, against
 the bare forward pass of 1,600 pictures and the encoder on their activations, in the same batches;
 interleaved, medians. Seconds on 2 cores.
 """

@@ -32,9 +32,10 @@ class Constellation:
     """Copies of one sample on the map, at every level of a corruption; all arrays are read-only.
 
     Letters: s levels, c copies, k classes, e examples. `clean` is the place of the sample as it is
-    and `clean_outputs` its ŷ; `z` the places of the copies, `outputs` their ŷ, `log_error_map`
-    what ê(z) says there (log10 of ½‖y − ŷ‖²). `sigma` is in the unit of the corruption; for noise
-    the standard deviation in units of the input. Copy c is the same draw at every level.
+    and `clean_outputs` its ŷ; `z` the places of the copies, `outputs` their ŷ. `sigma` is in the
+    unit of the corruption; for noise the standard deviation in units of the input. Copy c is the
+    same draw at every level. What ê(z) says of the copies is asked with `estimate_errors`: nothing
+    that is drawn needs it, and it would add a tenth to the time.
     """
 
     x: Float32[np.ndarray, "*input"]
@@ -44,7 +45,6 @@ class Constellation:
     clean_outputs: Float32[np.ndarray, " k"]
     z: Float32[np.ndarray, "s c 2"]
     outputs: Float32[np.ndarray, "s c k"]
-    log_error_map: Float32[np.ndarray, "s c"]
     examples: Float32[np.ndarray, "s e *input"]
 
     def __post_init__(self) -> None:
@@ -86,6 +86,14 @@ class Constellation:
             "shift": self.shift,
             "corruption": np.array(self.corruption),
         }
+
+
+def estimate_errors(atlas: Atlas, found: Constellation) -> Float32[np.ndarray, "s c"]:
+    """ê(z) at the place of every copy: log10 of the expected ½‖y − ŷ‖²."""
+    places = torch.from_numpy(found.z.reshape(-1, 2).copy()).to(atlas.engine.device)
+    with torch.inference_mode():
+        value = atlas.engine.map_estimator(places).cpu().numpy()
+    return value.reshape(found.z.shape[:2])
 
 
 def families() -> dict[str, AbstractCorruption]:
@@ -133,7 +141,7 @@ def scatter(
     copies = copies if corruption.random else 1
     low, high = atlas.classifier.bounds
     total, done = len(levels) * copies, 0
-    z0, y0, e0 = _place(atlas, start)
+    z0, y0 = _place(atlas, start)
     parts: list[tuple[np.ndarray, ...]] = []
     examples = []
     spoilt = corruption.sweep(start.expand(copies, *start.shape[1:]), levels, seed)
@@ -143,7 +151,7 @@ def scatter(
         examples.append(batch[:EXAMPLES].numpy().copy())
         for rows in batch.split(BATCH):
             if level == 0:
-                parts.append(tuple(np.repeat(value, len(rows), 0) for value in (z0, y0, e0)))
+                parts.append(tuple(np.repeat(value, len(rows), 0) for value in (z0, y0)))
             else:
                 parts.append(_place(atlas, rows))
                 if not np.isfinite(parts[-1][0]).all():
@@ -154,7 +162,7 @@ def scatter(
             done += len(rows)
             if on_batch is not None and on_batch(done, total) is False:
                 raise Cancelled("The constellation was stopped.")
-    z, outputs, errors = (np.concatenate(each) for each in zip(*parts, strict=True))
+    z, outputs = (np.concatenate(each) for each in zip(*parts, strict=True))
     size = (len(levels), copies)
     return Constellation(
         x=start[0].numpy().copy(),
@@ -164,7 +172,6 @@ def scatter(
         clean_outputs=y0[0],
         z=z.reshape(*size, 2),
         outputs=outputs.reshape(*size, -1),
-        log_error_map=errors.reshape(size),
         examples=np.stack(examples),
     )
 
@@ -199,13 +206,8 @@ def _one(x: Any, shape: tuple[int, ...]) -> Tensor:
 
 
 @torch.inference_mode()
-def _place(atlas: Atlas, x: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """z, outputs and ê(z) of rows; what `locate` says without ê(h) and strangeness.
-
-    Those two cost more than the network itself and are not drawn.
-    """
+def _place(atlas: Atlas, x: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """z and outputs of rows: what `locate` says without its estimates, which cost as much again."""
     engine = atlas.engine
     h, logits = engine.tap(x.to(engine.device))
-    z = engine.encoder(h)
-    found = (z, engine.classifier.link_outputs(logits), engine.map_estimator(z).squeeze(1))
-    return z.cpu().numpy(), found[1].cpu().numpy(), found[2].cpu().numpy()
+    return engine.encoder(h).cpu().numpy(), engine.classifier.link_outputs(logits).cpu().numpy()

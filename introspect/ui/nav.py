@@ -17,6 +17,7 @@ ICONS = {
     "load": ":material/folder_open:",
     "activation_map": ":material/scatter_plot:",
     "brainbow": ":material/looks:",
+    "constellation": ":material/grain:",
     "trajectory": ":material/route:",
     "reliability": ":material/verified:",
 }

@@ -161,7 +161,7 @@ def to_csv(points: Points, rows: Int64[np.ndarray, " m"], classes: tuple[str, ..
     """The samples in `rows` as a CSV file, their ids first."""
     columns = to_columns(points, rows, classes)
     for name in ("label", "predicted"):
-        columns[name] = [_harmless(text) for text in columns[name]]
+        columns[name] = [harmless(text) for text in columns[name]]
     for name in ("x", "y", "log_error", "log_error_map", "off_map"):
         columns[name] = [f"{value:.6g}" for value in columns[name]]
     text = io.StringIO()
@@ -171,6 +171,6 @@ def to_csv(points: Points, rows: Int64[np.ndarray, " m"], classes: tuple[str, ..
     return text.getvalue().encode()
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     """A class name that no spreadsheet takes for a formula."""
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
