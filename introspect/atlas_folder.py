@@ -100,11 +100,11 @@ def _tensors(atlas: Atlas) -> dict[str, torch.Tensor]:
         for name, net in zip(_NETS, nets, strict=True)
         for key, value in net.state_dict().items()
     }
-    # Half precision where nothing located depends on it: the decoder, and a bank rounded before.
+    # The decoder is rounded to half precision when it is learnt, so nothing is lost here.
     tensors = {
         key: value.half() if key.startswith("decoder.") else value for key, value in tensors.items()
     }
-    tensors["strangeness.bank"] = engine.strangeness.bank.cpu().half().contiguous()
+    tensors["strangeness.spread"] = engine.strangeness.spread.cpu().contiguous()
     tensors["strangeness.ranks"] = engine.strangeness.ranks.cpu().contiguous()
     if atlas.pca is not None:
         tensors["pca.mean"] = torch.from_numpy(np.ascontiguousarray(atlas.pca.mean))
@@ -162,7 +162,7 @@ def load_atlas(path: str | Path, model: Any = None) -> Atlas:
         tensors = read_tensors(folder / "weights.safetensors")
         nets = {name: _read_net(tensors, name) for name in _NETS}
         _check_widths(nets, tap.p, len(classifier.classes))
-        bank, ranks = tensors["strangeness.bank"].float(), tensors["strangeness.ranks"].float()
+        spread, ranks = tensors["strangeness.spread"].float(), tensors["strangeness.ranks"].float()
         pca = None
         if "pca.axes" in tensors:
             pca = PCAProjector(tensors["pca.mean"].numpy(), tensors["pca.axes"].numpy())
@@ -179,9 +179,8 @@ def load_atlas(path: str | Path, model: Any = None) -> Atlas:
             "The table of this atlas belongs to another network: build or download it again."
         )
     _check_thumbs(folder / "thumbs", points)
-    engine = Engine(
-        tap, nets["encoder"], nets["map_estimator"], nets["estimator"], Strangeness(bank, ranks)
-    )
+    strangeness = Strangeness(nets["decoder"], spread, ranks)
+    engine = Engine(tap, nets["encoder"], nets["map_estimator"], nets["estimator"], strangeness)
     return Atlas(
         engine=engine,
         projector=InfoVAEProjector(nets["encoder"], nets["decoder"]),

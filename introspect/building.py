@@ -24,7 +24,7 @@ from introspect.errors import BadInput
 from introspect.estimator import cross_fit, features, fit_estimator
 from introspect.measures import measure
 from introspect.points import Points
-from introspect.projections.infovae import InfoVAE
+from introspect.projections.infovae import InfoVAE, InfoVAEProjector
 from introspect.projections.pca import PCA
 from introspect.projections.umap import UMAP
 from introspect.recording import Recording, choose_device, record
@@ -51,7 +51,9 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 """Settings of the InfoVAE by name; `paper` runs 30 cycles of 3,000 steps on MNIST."""
 
-BANK = 5000
+VALIDATED = 20_000
+"""Most validation samples that the percentiles of strangeness are of."""
+
 ALARM = 0.99
 
 
@@ -154,7 +156,7 @@ def build_atlas(
         projector.encoder,
         map_estimator,
         estimator,
-        _strangeness(recording, train, validation, seed),
+        _strangeness(recording, projector, train, validation),
     )
     positions = engine.locate_samples(samples, on_batch=progress("Placing every sample"))
     views = {"pca": pca.transform(recording.h)}
@@ -270,17 +272,16 @@ def _short(recording: Recording, projection: InfoVAE, seed: int) -> str:
     return hashlib.sha256(said.encode()).hexdigest()[:12]
 
 
+@torch.no_grad()
 def _strangeness(
-    recording: Recording, train: np.ndarray, validation: np.ndarray, seed: int
+    recording: Recording, projector: InfoVAEProjector, train: np.ndarray, validation: np.ndarray
 ) -> Strangeness:
-    last = list(recording.spans.values())[-1]
-    rows = np.sort(np.random.default_rng(seed).permutation(train)[:BANK])
-    unit = nn.functional.normalize(
-        torch.from_numpy(np.array(recording.h[rows, last], np.float32)), dim=1
-    )
-    plain = Strangeness(unit.half().float(), torch.zeros(1001))
-    near = plain.distance(torch.from_numpy(np.array(recording.h[validation, last], np.float32)))
-    return replace(plain, ranks=torch.quantile(near, torch.linspace(0, 1, 1001)))
+    spread = torch.from_numpy(np.array(Rows(recording.h, train)[: 2 * VALIDATED])).float().std(0)
+    spread = torch.where(spread > 1e-3 * spread.max(), spread, torch.inf)
+    plain = Strangeness(projector.decoder, spread, torch.zeros(1001))
+    h = torch.from_numpy(np.array(recording.h[validation[:VALIDATED]])).float()
+    errors = plain.distance(h, projector.encoder(h))
+    return replace(plain, ranks=torch.quantile(errors, torch.linspace(0, 1, 1001)))
 
 
 def _lay_out(h: np.ndarray, train: np.ndarray, seed: int, on_epoch: Any) -> np.ndarray:

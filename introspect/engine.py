@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -23,7 +22,6 @@ from introspect.samples import Samples
 from introspect.tap import Tap
 
 BATCH = 1024
-NEAREST = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +29,9 @@ class Positions:
     """Where inputs landed: row i is about input i; arrays are read-only.
 
     `z` places on the map; `outputs` ŷ; `log_error` and `log_error_map` estimates of
-    log10 ½‖y − ŷ‖² from all activations and from z alone; `off_map` percentile 0-100 of the
-    distance to recorded activations among validation samples: above 99 the input is unlike
-    anything recorded.
+    log10 ½‖y − ŷ‖² from all activations and from z alone; `off_map` percentile 0-100
+    among validation samples of how badly the activations are rebuilt from z: above 99 the input is
+    unlike anything recorded.
     """
 
     z: Float32[np.ndarray, "m 2"]
@@ -71,23 +69,24 @@ class Positions:
 class Strangeness:
     """How unlike everything recorded an activation pattern is.
 
-    The distance to the tenth-nearest of about 5,000 training rows in the last recorded layer, both
-    scaled to unit length (Sun et al. 2022), read as a percentile among validation samples. A
-    distance in z would not do: the pull towards a round cloud draws strangers inside.
+    The error with which the InfoVAE's decoder rebuilds it from its place, every unit in its own
+    standard deviations, read as a percentile among validation samples. What was learnt from is
+    rebuilt well and nothing else is; a distance in z would not do: the pull towards a round cloud
+    draws strangers inside. `introspect bench strange` compares it with the distance to the tenth
+    neighbour in the last layer (Sun et al. 2022).
     """
 
-    bank: Tensor  # r u, float32, rows of unit length
-    ranks: Tensor  # 1001 distances: the 0, 0.1, ..., 100 % quantiles of the validation samples
+    decoder: nn.Sequential
+    spread: Tensor  # p, standard deviation of every unit; infinite where a unit hardly moves
+    ranks: Tensor  # 1001 errors: the 0, 0.1, ..., 100 % quantiles of the validation samples
 
-    def distance(self, last: Tensor) -> Tensor:
-        """Distance of rows `m u` to the bank, `m`."""
-        unit = torch.nn.functional.normalize(last, dim=1)
-        near = (unit @ self.bank.T).topk(min(NEAREST, len(self.bank)), 1).values[:, -1]
-        return (2 - 2 * near).clamp_min(0).sqrt()
+    def distance(self, h: Tensor, z: Tensor) -> Tensor:
+        """Root mean square of (h - decoder(z)) / spread over the units, `m`, for `m p`, `m 2`."""
+        return ((h - self.decoder(z)) / self.spread).square().mean(1).sqrt()
 
-    def __call__(self, last: Tensor) -> Tensor:
-        """Percentile 0-100 of rows `m u`."""
-        place = torch.searchsorted(self.ranks, self.distance(last))
+    def __call__(self, h: Tensor, z: Tensor) -> Tensor:
+        """Percentile 0-100 of rows `m p` placed at `m 2`."""
+        place = torch.searchsorted(self.ranks, self.distance(h.detach(), z.detach()))
         return (place.float() * (100 / (len(self.ranks) - 1))).clamp_max(100)
 
 
@@ -121,12 +120,12 @@ class Engine:
             moved(self.encoder),
             moved(self.map_estimator),
             moved(self.estimator),
-            Strangeness(self.strangeness.bank.to(device), self.strangeness.ranks.to(device)),
+            Strangeness(
+                moved(self.strangeness.decoder),
+                self.strangeness.spread.to(device),
+                self.strangeness.ranks.to(device),
+            ),
         )
-
-    @cached_property
-    def _last(self) -> slice:
-        return list(self.tap.spans.values())[-1]
 
     def read(self, x: Tensor) -> tuple[Tensor, ...]:
         """(z, logits, log_error, log_error_map, off_map) of `m *input`, on the engine's device.
@@ -137,7 +136,7 @@ class Engine:
         z = self.encoder(h)
         log_error_map = self.map_estimator(z).squeeze(1)
         log_error = self.estimator(features(h, logits)).squeeze(1)
-        return z, logits, log_error, log_error_map, self.strangeness(h[:, self._last])
+        return z, logits, log_error, log_error_map, self.strangeness(h, z)
 
     @torch.inference_mode()
     def place(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import reference
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -123,12 +122,21 @@ def test_neighbours_are_those_of_a_plain_search(atlas: Atlas) -> None:
         np.testing.assert_allclose(distances[place][1:], np.sort(far)[1:6], rtol=2e-2)
 
 
-def test_distance_of_a_stranger_is_the_tenth_nearest_of_the_bank() -> None:
-    rng = np.random.default_rng(0)
-    bank, row = rng.normal(size=(40, 6)), rng.normal(size=(1, 6))
-    unit = torch.from_numpy(bank / np.linalg.norm(bank, axis=1, keepdims=True)).float()
-    found = Strangeness(unit, torch.linspace(0, 2, 1001)).distance(torch.from_numpy(row).float())
-    assert float(found) == pytest.approx(reference.kth_distance(row[0], bank, 10), abs=1e-4)
+def test_strangeness_is_the_error_of_rebuilding_in_deviations(atlas: Atlas) -> None:
+    spread = torch.tensor([0.5, 2.0, torch.inf])
+    net = torch.nn.Sequential(torch.nn.Linear(2, 3))
+    strange = Strangeness(net, spread, torch.linspace(0, 2, 1001))
+    h, z = torch.tensor([[1.0, -1.0, 7.0]]), torch.tensor([[0.3, 0.2]])
+    with torch.no_grad():
+        gap = (h - net(z))[0].double().numpy()
+        wanted = np.sqrt(((gap[0] / 0.5) ** 2 + (gap[1] / 2) ** 2) / 3)
+        assert float(strange.distance(h, z)) == pytest.approx(wanted, abs=1e-6)
+        assert float(strange(h, z)) == pytest.approx(min(100, 50 * wanted), abs=0.1)
+
+
+def test_validation_samples_fill_the_percentiles_evenly(atlas: Atlas) -> None:
+    off_map = atlas.points.off_map[atlas.points.split == 1]
+    assert np.median(off_map) == pytest.approx(50, abs=2)
 
 
 def test_noise_is_further_off_the_map_than_digits(atlas: Atlas) -> None:

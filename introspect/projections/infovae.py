@@ -23,6 +23,8 @@ SCHEDULES = {
     "paper": Schedule("triangular", cycle=3000),
 }
 
+HALF = float(torch.finfo(torch.float16).max)
+
 WIDTHS = {"gauss": (1.0,), "gauss3": (1.0, 4.0, 16.0)}
 
 ERRORS: dict[str, Callable[[Tensor, int], Tensor]] = {
@@ -260,4 +262,7 @@ class InfoVAE(AbstractProjection):
         decoder[-1] = basis.fold_out(cast(nn.Linear, decoder[-1]))
         for net in (encoder, decoder):
             net.eval().requires_grad_(False)
+        for weight in decoder.parameters():
+            # As it will be stored: what is located now and later is then the same.
+            weight.copy_(weight.half().float().clamp(-HALF, HALF))
         return InfoVAEProjector(encoder, decoder, history)
