@@ -62,17 +62,23 @@ def attack_sample(
     return {
         "targets": [
             {
-                "target": int(walk.target[i]),
-                "success_step": _step(walk.success_step[i]),
-                "alarm_step": _step(walk.alarm_step[i]),
-                "linf": float(walk.linf[i, -1]),
+                "target": aim,
+                "success_step": None if success < 0 else success,
+                "alarm_step": None if alarm < 0 else alarm,
+                "linf": linf,
             }
-            for i in range(len(walk.target))
+            for aim, success, alarm, linf in zip(
+                walk.target.tolist(),
+                walk.success_step.tolist(),
+                walk.alarm_step.tolist(),
+                walk.linf[:, -1].tolist(),
+                strict=True,
+            )
         ],
         "source": walk.source,
         "label": None if label < 0 else label,
         "points": walk.x.shape[1],
-        "stalled": int((walk.stalled[:, :-1] == 1).any(1).sum()),
+        "stalled": int((walk.stalled_step >= 0).sum()),
         "threshold": walk.threshold,
         "classes": list(atlas.classes),
         "out": None if out is None else str(out),
@@ -100,7 +106,3 @@ def _class(said: str, classes: tuple[str, ...]) -> int:
         f"There is no class {said!r} to aim at: give a number from 0 to {len(classes) - 1}, a "
         "class name, or all."
     )
-
-
-def _step(step: int) -> int | None:
-    return int(step) if step >= 0 else None

@@ -49,7 +49,7 @@ class Flow:
     `row` in the atlas; `source` the class predicted for the clean sample; `label` the true one, -1
     unknown. `z` holds the t points of every walk. `success_step` and `alarm_step` are those of
     `Trajectory`, `linf` the distance from the clean sample at the end, `stalled` the number of
-    steps that moved nothing because every gradient was exactly 0.
+    steps short of the target at which every gradient was exactly 0.
     """
 
     row: Int64[np.ndarray, " m"]
@@ -235,8 +235,9 @@ def fan(
             raise FlowCancelled(_joined(atlas, done, target, parts, total, alarm, attack)) from stop
         seen = witness.answer(path)
         shape = (len(mine), len(target))
-        success = first_true(seen["outputs"].argmax(2) == np.tile(target, len(mine))[:, None])
-        still = (seen["stalled"][:, :-1] == 1).sum(1)
+        there = seen["outputs"].argmax(2) == np.tile(target, len(mine))[:, None]
+        success = first_true(there)
+        still = ((seen["stalled"] == 1) & ~there).sum(1)
         moved = (path[-1] - start).flatten(1).abs().amax(1).cpu().numpy()
         parts.append(
             {
