@@ -125,7 +125,8 @@ def test_other_corruption_of_a_drawn_digit(visit) -> None:
     page.get_by_role("option", name="Rotation").click()
     expect(page.locator(".cloud-slide small")).to_contain_text("degrees", timeout=20_000)
     settle(page)
-    assert fact(page, "kept.length") == 1
+    expect(page.locator(".cloud")).to_have_count(1)
+    assert len(fact(page, "kept")) == 1
 
 
 def test_page_can_be_used_on_a_telephone(visit) -> None:

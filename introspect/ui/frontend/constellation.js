@@ -280,6 +280,7 @@ export default async function mount(component) {
   await places.get(parent).update(component);
   return () => {
     places.get(parent)?.dispose();
+    places.get(parent)?.host.remove();
     places.delete(parent);
   };
 }
