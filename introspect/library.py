@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import re
 import secrets
 import shutil
@@ -24,6 +25,9 @@ from introspect.store import cache_dir, library_dir, open_folder, writing
 
 SUFFIX = ".atlas"
 KEPT_IN_TRASH = 30 * 86_400.0
+KEPT_IN_CACHE = 30 * 86_400.0
+"""Seconds since the last use after which an unpacked zip or a half-done build is dropped."""
+
 SETTINGS_LIMIT = 16 * 2**20
 UPLOAD = ".upload-"
 UPLOAD_LASTS = 86_400.0
@@ -220,6 +224,11 @@ def _purge() -> None:
     for deleted in trash():
         if time.time() - deleted.when > KEPT_IN_TRASH:
             shutil.rmtree(_trash_dir() / deleted.token, ignore_errors=True)
+    for place in (cache_dir() / "unpacked", cache_dir() / "builds"):
+        for made in _listed(place):
+            with contextlib.suppress(OSError):
+                if made.is_dir() and time.time() - made.stat().st_mtime > KEPT_IN_CACHE:
+                    shutil.rmtree(made, ignore_errors=True)
     for spool in _listed(library_dir()):
         if spool.name.startswith(UPLOAD):
             with contextlib.suppress(OSError):
@@ -342,6 +351,7 @@ def _unpacked(path: Path) -> Path:
         except BadInput:
             shutil.rmtree(made, ignore_errors=True)
             unpack(path, made)
+        os.utime(made)
     return made
 
 

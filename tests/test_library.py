@@ -174,6 +174,20 @@ def test_trash_is_emptied_after_a_month(home: Path) -> None:
     assert not (home / ".trash" / old).exists()
 
 
+def test_cache_forgets_what_was_not_used_for_a_month(home: Path, tmp_path: Path) -> None:
+    zips = [pack(save(tmp_path / f"{name}.atlas"), tmp_path / f"{name}.zip") for name in "ab"]
+    made = [library.find(path) for path in zips]
+    builds = [store.cache_dir() / "builds" / name for name in ("old", "young")]
+    for folder in builds:
+        folder.mkdir(parents=True)
+    for folder, days in zip([*made, *builds], (31, 31, 31, 29), strict=True):
+        then = time.time() - days * 86_400
+        os.utime(folder, (then, then))
+    assert library.find(zips[1]) == made[1]
+    library.shelf()
+    assert [folder.exists() for folder in (*made, *builds)] == [False, True, False, True]
+
+
 def test_upload_cut_off_by_a_kill_goes_after_a_day(home: Path) -> None:
     for name in (".upload-old", ".upload-young"):
         (home / name).mkdir()
