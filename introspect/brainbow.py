@@ -178,12 +178,12 @@ def activate(atlas: Atlas, x: Float[torch.Tensor, " m *input"]) -> Float32[np.nd
 def colour_range(brainbow: Brainbow) -> tuple[float, float]:
     """The fixed range in which activations of single samples are drawn, the same for all of them.
 
-    Whole numbers round the expectations of nearly all units, at least as far up as four
-    (Pardo et al. 2020, fig. 4, draws Net1 in [-1, 4]).
+    Whole numbers round the expectations of most units, at least as far up as four: Pardo et al.
+    2020, fig. 4, draw their Net1 in [-1, 4]; other networks, and deeper layers, answer louder.
     """
     known = brainbow.expected[~np.isnan(brainbow.expected).any(1)]
-    low = min(0.0, float(math.floor(np.quantile(known, 0.001))))
-    return low, max(4.0, float(math.ceil(np.quantile(known, 0.999))))
+    low, high = np.quantile(known, (0.01, 0.95))
+    return min(0.0, float(round(low))), max(4.0, float(math.ceil(high)))
 
 
 # ---------------------------------------------------------------- E[h|H_k]

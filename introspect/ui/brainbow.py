@@ -128,6 +128,8 @@ def _draw_sample(atlas: Atlas, manifest: str) -> None:
     if compare:
         second = chooser.choose(atlas, "brainbow-b")
         shown.append(_activations(atlas, second, "B"))
+        if shown[0]["key"] == shown[1]["key"]:
+            st.info("Both are the same sample: choose another one for B.")
     _ordered(
         key=f"ordered-{atlas.fingerprint[:12]}",
         data=components.data_for("brainbow_sample", manifest=manifest, samples=shown),

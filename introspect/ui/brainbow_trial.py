@@ -105,14 +105,14 @@ def _draw_controls(atlas: Atlas, bench: Bench, found: Brainbow, name: str) -> No
             key=f"class-{name}",
             width=170,
         )
-        layer = st.selectbox(
+        place = st.selectbox(
             "Layer",
-            [None, *layers],
-            format_func=lambda one: ALL if one is None else f"layer {layers.index(one)} ({one})",
+            range(-1, len(layers)),
+            format_func=lambda one: ALL if one < 0 else f"layer {one} ({layers[one]})",
             key=f"layer-{name}",
             width=190,
         )
-        group = (int(number), layer)
+        group = (int(number), None if place < 0 else layers[place])
         count = len(found.units_of(*group))
         st.button(
             f"Silence {count:,} unit{'s' if count != 1 else ''}",

@@ -5,6 +5,7 @@ import { download, toPng, toSvg } from "./brainbow_export.js";
 import { columnsIn, classColours, differenceReach, diverging, fillColumns, unitColours } from "./brainbow_paint.js";
 import { UnitCard } from "./brainbow_card.js";
 import { MARGINS, Panel, skip } from "./brainbow_panel.js";
+import { segments } from "./brainbow_segments.js";
 import { count, digits, hex, readTheme, rgb } from "./colour.js";
 import { adopt, el, tool } from "./element.js";
 import { rampStrip } from "./layers.js";
@@ -17,15 +18,6 @@ const COLOURS = [
 ];
 const FEW = 24; // small pictures of single classes that are shown without scrolling
 const places = new WeakMap();
-
-function segments(label, options, chosen, pick) {
-  const buttons = options.map(([name, text, help]) =>
-    el("button", { type: "button", role: "radio", title: help, "data-name": name, "aria-checked": String(name === chosen), onclick: () => pick(name) }, text),
-  );
-  const group = el("div", { class: "segments", role: "radiogroup", "aria-label": label }, ...buttons);
-  group.choose = (name) => buttons.forEach((button) => button.setAttribute("aria-checked", String(button.dataset.name === name)));
-  return group;
-}
 
 class Figure {
   constructor(data) {
@@ -323,7 +315,7 @@ class Figure {
     } else if (state.colour === "activation") {
       const depth = data.depth(state.way);
       const what = name === null ? "its own class, the strongest" : name;
-      strip(ramp, [digits(-depth, 2), "1"], `Expected activation for ${what}, as a share of the strongest unit of the same layer.`);
+      strip(ramp, [`${digits(-depth, 2)}${depth > 0 ? " or less" : ""}`, "1"], `Expected activation for ${what}, as a share of the strongest unit of the same layer.`);
     } else {
       const text =
         state.colour === "mixture"

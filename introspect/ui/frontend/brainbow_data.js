@@ -2,6 +2,7 @@
 
 import { addressOf, unpackScore } from "./table.js";
 
+const DEEPEST = 0.25;
 const ARRAYS = { u1: Uint8Array, u2: Uint16Array };
 
 async function bytes(base, key) {
@@ -115,7 +116,7 @@ export class Layers {
     });
   }
 
-  /** How far below zero expectations reach, as a share of their layer's scale, between 0 and 1. */
+  /** How far below zero the colours reach, as a share of the layer's scale: what lies deeper looks alike. */
   depth(name) {
     const scales = this.scales(name);
     const { expected } = this.way(name);
@@ -125,7 +126,7 @@ export class Layers {
         for (let unit = start; unit < stop; unit++) least = Math.min(least, (expected[code * this.p + unit] || 0) / scales[l]);
       }
     });
-    return Math.min(1, -least);
+    return Math.min(DEEPEST, -least);
   }
 
   /** Root mean square of the differences between both expectations over all classes, unit by unit. */

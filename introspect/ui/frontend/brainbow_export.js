@@ -38,7 +38,7 @@ export function addPanel(parent, panel, x, y) {
   shape(inner, "image", { x: 0, y: 0, width, height, href: canvas.toDataURL("image/png") });
   for (const { code, corners } of blocks ? ribbonsOf(data.layers, blocks, columns) : []) {
     if (code >= data.k) continue;
-    const opacity = picture.only < 0 ? 0.4 : code === picture.only ? 0.95 : 0.05;
+    const opacity = picture.only < 0 ? (picture.strength ?? 0.4) : code === picture.only ? 0.95 : 0.05;
     shape(inner, "polygon", { points: corners.map((pair) => pair.join(",")).join(" "), fill: hex(picture.classes[code]), "fill-opacity": opacity });
   }
   for (const { share, text } of ticksOf(data.layers)) {

@@ -67,7 +67,7 @@ export class Panel {
     });
   }
 
-  /** @param picture {order, bytes, blocks or null, only, classes: colours, theme} */
+  /** @param picture {order, bytes, blocks or null, only, classes: colours, theme, strength: of all bands together} */
   draw(picture) {
     this.picture = picture;
     if (!this.width && !this.measure()) return;
@@ -100,7 +100,7 @@ export class Panel {
     const { blocks, only, classes } = this.picture;
     for (const { code, corners } of ribbonsOf(this.data.layers, blocks, this.columns)) {
       if (code >= this.data.k) continue;
-      context.globalAlpha = only < 0 ? 0.4 : code === only ? 0.95 : 0.05;
+      context.globalAlpha = only < 0 ? (this.picture.strength ?? 0.4) : code === only ? 0.95 : 0.05;
       context.fillStyle = hex(classes[code]);
       context.beginPath();
       corners.forEach(([x, y], i) => (i ? context.lineTo(x, y) : context.moveTo(x, y)));

@@ -4,9 +4,15 @@ import { Layers, readActivations } from "./brainbow_data.js";
 import { addPanel, download, sheet, toPng } from "./brainbow_export.js";
 import { classColours, diverging, painted } from "./brainbow_paint.js";
 import { Panel } from "./brainbow_panel.js";
-import { along, count, digits, readTheme, rgb } from "./colour.js";
+import { along, count, digits, mix, readTheme, rgb } from "./colour.js";
 import { adopt, el, tool } from "./element.js";
+import { segments } from "./brainbow_segments.js";
 import { rampStrip } from "./layers.js";
+
+const RANGES = [
+  ["fixed", "One range", "The same colours for the same activation in every layer and every sample"],
+  ["layer", "By layer", "Each layer against its own strongest expected unit: quiet layers become visible; still the same for every sample"],
+];
 
 const places = new WeakMap();
 
@@ -15,13 +21,19 @@ class Samples {
     this.data = data;
     this.pinnedUnit = -1;
     this.hoveredUnit = -1;
+    this.range = "fixed";
+    this.rangeBy = segments("Range of the colours", RANGES, this.range, (range) => {
+      this.range = range;
+      this.rangeBy.choose(range);
+      this.refresh();
+    });
     this.strip = el("div", { class: "strip" });
     this.ends = el("div", { class: "strip-ends" });
     this.note = el("div", { class: "bb-quiet", "aria-live": "polite" });
     this.box = el("div", { class: "bb-samples" });
     this.sentinel = el("i", { class: "sentinel", "aria-hidden": "true", ontransitionend: () => this.refresh() });
     const save = (kind) => tool("download", `Save the figure as ${kind.toUpperCase()}`, () => this.save(kind), { "data-export": kind });
-    this.root = el("div", { class: "map brainbow" }, this.box, el("div", { class: "bar" }, el("div", { class: "bb-key", style: { width: "260px" } }, this.strip, this.ends), el("span", { class: "bb-space" }), save("svg"), save("png")), this.note, this.sentinel);
+    this.root = el("div", { class: "map brainbow" }, this.box, el("div", { class: "bar" }, this.rangeBy, el("div", { class: "bb-key", style: { width: "260px" } }, this.strip, this.ends), el("span", { class: "bb-space" }), save("svg"), save("png")), this.note, this.sentinel);
     host.replaceChildren(this.root);
     this.sizes = new ResizeObserver(() => this.refresh(true));
     this.record = { rev: 0 };
@@ -55,21 +67,31 @@ class Samples {
     if (!shown) return;
     const theme = readTheme(this.root);
     this.theme = theme;
-    const [low, high] = data.manifest.range;
+    const [low, high] = this.reach();
+    const scales = this.range === "layer" ? data.scales(data.first.name) : data.layers.map(() => 1);
+    const scale = new Float32Array(data.p);
+    data.layers.forEach(({ start, stop }, l) => scale.fill(scales[l], start, stop));
     const ramp = data.manifest.ramp.map(rgb);
-    const common = { order: data.first.order, blocks: data.blocks(data.first.name), only: -1, classes: classColours(data.manifest, theme), theme };
+    const ground = mix(theme.background, theme.text, 0.06);
+    const common = { order: data.first.order, blocks: data.blocks(data.first.name), only: -1, strength: 0.22, classes: classColours(data.manifest, theme), theme };
     this.panels.forEach((panel, i) => {
       if (measure) panel.measure();
       const bytes =
         i < shown.length
-          ? painted(data.p, (unit) => along(ramp, (shown[i].values[unit] - low) / (high - low)))
-          : painted(data.p, (unit) => diverging((shown[0].values[unit] - shown[1].values[unit]) / (high - low), theme.background));
+          ? painted(data.p, (unit) => along(ramp, (shown[i].values[unit] / scale[unit] - low) / (high - low)))
+          : painted(data.p, (unit) => diverging((shown[0].values[unit] - shown[1].values[unit]) / scale[unit] / (high - low), ground));
       panel.draw({ ...common, bytes });
     });
     this.strip.style.background = rampStrip(ramp);
-    this.ends.replaceChildren(...[low, (low + high) / 2, high].map((value) => el("span", {}, digits(value, 1))));
+    this.ends.replaceChildren(...[low, high].map((value) => el("span", {}, digits(value, this.range === "layer" ? 2 : 0))));
     this.tell();
     this.record.rev++;
+  }
+
+  /** The lowest and the highest value that the colours tell apart. */
+  reach() {
+    const { data } = this;
+    return this.range === "layer" ? [-data.depth(data.first.name), 1] : data.manifest.range;
   }
 
   hover(unit) {
@@ -84,7 +106,10 @@ class Samples {
     this.panels.forEach((panel) => panel.mark());
     this.record.unit = unit;
     if (unit < 0) {
-      this.note.textContent = `Activation in the network's own units, the same range for every sample${shown.length > 1 ? `; the difference is drawn from ${digits(data.manifest.range[0] - data.manifest.range[1], 0)} (blue) to ${digits(data.manifest.range[1] - data.manifest.range[0], 0)} (orange)` : ""}.`;
+      const [low, high] = this.reach();
+      const what = this.range === "layer" ? "Activation as a share of the layer's strongest expected unit" : "Activation in the network's own units";
+      const gap = digits(high - low, this.range === "layer" ? 2 : 0);
+      this.note.textContent = `${what}, the same range for every sample${shown.length > 1 ? `; the difference is blue where B is stronger (−${gap}), orange where A is (${gap})` : ""}.`;
       return;
     }
     const l = data.layerOf(unit);
