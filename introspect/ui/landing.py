@@ -215,7 +215,7 @@ def to_facts(
         (
             "strangeness",
             f"{off_map:.1f} %",
-            "Share of validation samples that are nearer to what was recorded; "
+            "Share of validation samples whose activations are more like what was learnt from; "
             "above 99 % the picture is off the map",
         ),
     ]
