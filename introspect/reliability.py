@@ -223,6 +223,8 @@ def _side(value: np.ndarray, grid: np.ndarray) -> Side:
     full = np.flatnonzero(count)
     kernel = np.exp(-0.5 * ((grid[:, None] - middle[full]) / width) ** 2)
     density = kernel @ count[full]
+    # No answers, no density: the tails of the kernel beyond the last answers are cut.
+    density[(grid < value.min() - step) | (grid > value.max() + step)] = 0
     return Side(
         len(value),
         density / density.max(),

@@ -81,7 +81,7 @@ def draw(
     dress(figure, dark, height=380)
     figure.update_layout(
         margin={"l": 66, "r": 14, "t": 14, "b": 48},
-        legend={"x": 0.02, "y": 0.98, "xanchor": "left", "yanchor": "top"},
+        legend={"x": 0.02, "y": 0.66, "xanchor": "left", "yanchor": "top", "entrywidth": 96},
     )
     figure.update_xaxes(title="answers accepted (coverage)", range=[0, 1.01], tickformat=".0%")
     figure.update_yaxes(

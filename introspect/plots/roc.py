@@ -47,7 +47,7 @@ def draw(
             y=np.round(curve.y, 5),
             mode="lines",
             line=line_of(score, dark),
-            name=f"{SCORES[score]}  {area[score]:.3f}" if score in area else SCORES[score],
+            name=f"{SCORES[score]} {area[score]:.3f}" if score in area else SCORES[score],
             hovertemplate="%{y:.1%} of the wrong answers caught<br>"
             f"%{{x:.1%}} of the right ones flagged<extra>{SCORES[score]}</extra>",
         )
@@ -69,7 +69,14 @@ def draw(
     dress(figure, dark, height=380)
     figure.update_layout(
         margin={"l": 60, "r": 14, "t": 14, "b": 48},
-        legend={"x": 0.98, "y": 0.04, "xanchor": "right", "yanchor": "bottom", "title": "AUROC"},
+        legend={
+            "x": 0.98,
+            "y": 0.04,
+            "xanchor": "right",
+            "yanchor": "bottom",
+            "title": "AUROC",
+            "entrywidth": 96,
+        },
     )
     figure.update_xaxes(
         title="right answers flagged (false alarms)", range=[-0.01, 1.01], tickformat=".0%"

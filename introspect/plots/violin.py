@@ -51,7 +51,7 @@ def draw(
     right, wrong = violins.counts
     figure.add_scatter(
         x=np.arange(len(places)),
-        y=np.full(len(places), 1.0),
+        y=np.full(len(places), 0.965),
         yaxis="y2",
         mode="text",
         text=[_percent(float(share[place])) for place in places],
@@ -69,8 +69,8 @@ def draw(
         figure.add_hline(y=threshold, line={"width": 1.2, "dash": "dash", "color": "#717581"})
     dress(figure, dark, height=440)
     figure.update_layout(
-        margin={"l": 62, "r": 12, "t": 34, "b": 56},
-        legend={"orientation": "h", "x": 0, "y": -0.14, "yanchor": "top"},
+        margin={"l": 62, "r": 12, "t": 36, "b": 56},
+        legend={"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom", "entrywidth": 110},
         yaxis2={
             "overlaying": "y",
             "range": [0, 1],
@@ -85,11 +85,12 @@ def draw(
         ticktext=names,
         range=[-0.6, max(len(places) - 0.4, 0.6)],
         showgrid=False,
-        title="class of the sample; above it the share answered right",
+        automargin=True,
+        title="class of the sample (on top: share of it answered right)",
     )
     # Room on top for the sensitivities.
     figure.update_layout(
-        yaxis={"title": UNITS[violins.score], "range": [low, high + 0.09 * (high - low)]}
+        yaxis={"title": UNITS[violins.score], "range": [low, high + 0.1 * (high - low)]}
     )
     return figure
 
@@ -182,6 +183,7 @@ def _add_medians(
         hovertemplate="%{customdata[0]}: %{customdata[1]:,} " + name + "<br>median %{y:.2f}, "
         "half of them between %{customdata[2]:.2f} and %{customdata[3]:.2f}<extra></extra>",
         name="median",
+        legendrank=1001,
         showlegend=name == "right",
     )
 

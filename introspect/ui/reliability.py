@@ -29,7 +29,6 @@ from introspect.reliability import (
 )
 from introspect.samples import SPLITS
 from introspect.ui import components, reliability_table, session
-from introspect.ui.wording import plain
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -173,7 +172,7 @@ def readings_of(atlas: Atlas, split: str) -> dict[str, Calibration]:
 def _show(figure: Figure, key: str) -> None:
     # The ground and the ink are the browser's: only it knows which theme is on.
     figure.update_layout(paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)")
-    figure.update_layout(font={"color": None})
+    figure.update_layout(font={"color": None, "family": None}, hoverlabel={"font": None})
     figure.update_xaxes(gridcolor=None, linecolor=None)
     figure.update_yaxes(gridcolor=None, linecolor=None)
     st.plotly_chart(figure, key=key, width="stretch", theme="streamlit", config=CONFIG)
@@ -196,14 +195,14 @@ def _draw_violins(atlas: Atlas, split: str, score: str, name: str, threshold: fl
             f"Classes ({len(codes)}; the {MANY} with the most errors to begin with)",
             codes,
             default=found.most_errors(MANY),
-            format_func=lambda code: plain(classes[code]),
+            format_func=lambda code: classes[code],
             key=f"reliability-classes-{name}-{split}",
         ) or found.most_errors(MANY)
     width = ROOM * len(shown) + 70
     with st.container(key="reliability-violins"):
         st.html(
             "<style>.st-key-reliability-violins { overflow-x: auto; }"
-            f".st-key-reliability-violins [data-testid=stPlotlyChart] {{ min-width: {width}px; }}"
+            f".st-key-reliability-violins > * {{ min-width: {width}px; }}"
             "</style>"
         )
         figure = violin_plot.draw(found, classes, shown=shown, threshold=threshold, dark=_dark())

@@ -99,7 +99,9 @@ def to_differences(weighing: Weighing) -> list[dict[str, str]]:
             "by AUROC": f"{better} better" if gap.apart else "equal here",
         }
         for what, (heading, factor, form, _) in SHOWN.items():
-            row[heading] = _ranged(found[what], factor, f"+{form}")
+            # Of the same answers, E-AURC differs as AURC does.
+            if what != "e_aurc":
+                row[heading] = _ranged(found[what], factor, f"+{form}")
         rows.append(row)
     return rows
 

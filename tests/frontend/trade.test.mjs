@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { nearest, outcome, share, ticks } from "./trade.js";
+import { nearest, outcome, share, ticks, under } from "./trade.js";
 
 test("what is flagged and what is let through are all there is", () => {
   const data = { caught: [3, 2, 0], alarms: [7, 1, 0], wrongs: 3, rights: 7 };
@@ -13,6 +13,12 @@ test("a wish is met by the highest threshold that still meets it", () => {
   assert.equal(nearest([9, 9, 5, 5, 1, 0], 5), 3);
   assert.equal(nearest([9, 9, 5, 5, 1, 0], 4.2), 3);
   assert.equal(nearest([9, 9], 100), 0);
+});
+
+test("a price is kept to by the lowest threshold that does not exceed it", () => {
+  assert.equal(under([9, 9, 5, 5, 1, 0], 5), 2);
+  assert.equal(under([9, 9, 5, 5, 1, 0], 0.5), 5);
+  assert.equal(under([9, 9], 3), 1);
 });
 
 test("a share is never rounded up to all of it, and nothing of nothing is said so", () => {

@@ -2,7 +2,7 @@
 
 import { count, digits, plainError } from "./colour.js";
 import { adopt, el } from "./element.js";
-import { nearest, outcome, share, ticks } from "./trade.js";
+import { nearest, outcome, share, ticks, under } from "./trade.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const [HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [190, 8, 8, 16, 36];
@@ -67,8 +67,8 @@ class Threshold {
   offer() {
     const { data } = this;
     const wanted = [
-      ["1 % false alarms", nearest(data.alarms, 0.01 * data.rights)],
-      ["5 % false alarms", nearest(data.alarms, 0.05 * data.rights)],
+      ["1 % false alarms", under(data.alarms, 0.01 * data.rights)],
+      ["5 % false alarms", under(data.alarms, 0.05 * data.rights)],
       ["half of the errors", nearest(data.caught, 0.5 * data.wrongs)],
       ["95 % of the errors", nearest(data.caught, 0.95 * data.wrongs)],
     ];
@@ -130,8 +130,8 @@ class Threshold {
       ...bars(data.right, data.colours[0], true),
       ...bars(data.wrong, data.colours[1], false),
       shape("line", { class: "trade-tick", x1: LEFT, x2: this.width - RIGHT, y1: middle, y2: middle }),
-      shape("text", { class: "trade-text strong", x: LEFT + 4, y: TOP + 10 }, `right answers (${count(data.rights)})`),
-      shape("text", { class: "trade-text strong", x: LEFT + 4, y: HEIGHT - BOTTOM - 5 }, `wrong answers (${count(data.wrongs)})`),
+      shape("text", { class: "trade-text strong", x: this.width - RIGHT - 4, y: TOP + 12, "text-anchor": "end" }, `right answers (${count(data.rights)})`),
+      shape("text", { class: "trade-text strong", x: this.width - RIGHT - 4, y: HEIGHT - BOTTOM - 5, "text-anchor": "end" }, `wrong answers (${count(data.wrongs)})`),
       ...axis,
       shape("text", { class: "trade-text", x: this.width / 2, y: HEIGHT - 4, "text-anchor": "middle" }, data.unit),
       this.line,

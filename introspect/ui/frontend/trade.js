@@ -12,6 +12,12 @@ export function nearest(falling, wanted) {
   return step;
 }
 
+/** The first step with at most so many; the last one where there is none. */
+export function under(falling, wanted) {
+  const step = falling.findIndex((number) => number <= wanted);
+  return step < 0 ? falling.length - 1 : step;
+}
+
 /** A part of a whole in percent, with more digits where it is small; "none" of nothing. */
 export function share(part, whole) {
   if (!whole) return "none";
