@@ -306,7 +306,24 @@ def test_five_steps_equal_foolbox(mlp: Classifier, digits: Samples) -> None:
     assert (torch.isclose(ours, clipped, atol=1e-6)).float().mean() > 0.999
 
 
-def test_one_step_equals_the_adversarial_robustness_toolbox(
+def test_logits_form_on_softmax_equals_foolbox_own_targeted_attack(
+    cnn: Classifier, digits: Samples
+) -> None:
+    foolbox = pytest.importorskip("foolbox")
+    x = digits.floats(slice(1500, 1532))
+    target = (torch.arange(32) + 3) % 10
+    model = foolbox.PyTorchModel(cnn.module, bounds=(0, 1))
+    peer = foolbox.attacks.LinfProjectedGradientDescentAttack(
+        abs_stepsize=0.01, steps=5, random_start=False
+    )
+    wanted, _, _ = peer(model, x, foolbox.TargetedMisclassification(target), epsilons=0.03)
+    attack = Pgd(steps=5, step=0.01, epsilon=0.03, random_start=False, loss="logits")
+    found = attack.path(cnn, x, target)[-1]
+    assert torch.isclose(found, wanted, atol=1e-6).float().mean() > 0.999
+    assert (found - x).abs().max() > 0.02
+
+
+def test_one_step_and_a_walk_equal_the_adversarial_robustness_toolbox(
     mlp: Classifier, digits: Samples
 ) -> None:
     estimators = pytest.importorskip("art.estimators.classification")
@@ -320,3 +337,10 @@ def test_one_step_equals_the_adversarial_robustness_toolbox(
     wanted = step.generate(x.numpy(), y=nn.functional.one_hot(target, 10).float().numpy())
     found = Fgsm(steps=1, epsilon=0.03).path(mlp, x, target)[-1]
     np.testing.assert_allclose(found.numpy(), wanted, rtol=0, atol=1e-6)
+    walk = evasion.ProjectedGradientDescent(
+        peer, eps=0.1, eps_step=0.02, max_iter=12, targeted=True, batch_size=32, verbose=False
+    )
+    wanted = walk.generate(x.numpy(), y=nn.functional.one_hot(target, 10).float().numpy())
+    attack = Pgd(steps=12, step=0.02, epsilon=0.1, random_start=False)
+    found = attack.path(mlp, x, target)[-1].numpy()
+    assert np.isclose(found, wanted, rtol=0, atol=1e-6).mean() > 0.999
