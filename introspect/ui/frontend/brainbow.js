@@ -57,7 +57,7 @@ class Figure {
     this.root = el(
       "div",
       { class: "map brainbow" },
-      el("div", { class: "bar" }, this.colourBy, this.wayBy, el("span", { class: "bb-space" }), tool("download", "Save the figure as SVG", () => this.save("svg"), { "data-export": "svg" }), tool("download", "Save the figure as PNG", () => this.save("png"), { "data-export": "png" })),
+      el("div", { class: "bar" }, this.colourBy, this.wayBy, el("span", { class: "bb-space" }), el("span", { class: "bb-files" }, tool("download", "Save the figure as SVG", () => this.save("svg"), { "data-export": "svg" }), tool("download", "Save the figure as PNG", () => this.save("png"), { "data-export": "png" }))),
       el("div", { class: "bb-chips", role: "group", "aria-label": "Classes: press to follow one through the layers" }, ...this.chips),
       el(
         "div",
@@ -180,6 +180,7 @@ class Figure {
     this.before.mark();
     this.after.mark();
     this.record.unit = unit;
+    this.status.classList.toggle("on", unit >= 0);
     if (unit >= 0) {
       const l = this.data.layerOf(unit);
       const code = this.data.way(this.state.way).preferred[unit];
@@ -217,8 +218,11 @@ class Figure {
     const order = data.way(state.way).order;
     const ratio = window.devicePixelRatio || 1;
     const [width, height] = [92, 78];
-    for (const { node, canvas, code } of this.pathTiles) {
-      node.setAttribute("aria-pressed", String(code === state.only));
+    for (const { node, code } of this.pathTiles) node.setAttribute("aria-pressed", String(code === state.only));
+    const drawn = `${state.way} ${ratio} ${hex(theme.background)}`;
+    if (drawn === this.drawnPaths) return;
+    this.drawnPaths = drawn;
+    for (const { canvas, code } of this.pathTiles) {
       const bytes = unitColours(data, { way: state.way, colour: "activation", only: code }, theme);
       canvas.width = Math.round(width * ratio);
       canvas.height = Math.round(height * ratio);

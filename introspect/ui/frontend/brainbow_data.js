@@ -45,6 +45,7 @@ export class Layers {
     this.layers = manifest.layers;
     this.ways = new Map(ways.map((way) => [way.name, way]));
     this.first = ways[0];
+    this.kept = new Map();
     this.plain = Int32Array.from({ length: this.p }, (_, unit) => unit);
     for (const way of ways) {
       way.place = new Int32Array(this.p); // unit -> where it stands after sorting
@@ -64,6 +65,12 @@ export class Layers {
     return this.ways.get(name) ?? this.first;
   }
 
+  /** What `make()` gives, worked out once: with many classes and units a pass over all of them is felt. */
+  once(name, make) {
+    if (!this.kept.has(name)) this.kept.set(name, make());
+    return this.kept.get(name);
+  }
+
   layerOf(unit) {
     return this.layers.findIndex(({ start, stop }) => unit >= start && unit < stop);
   }
@@ -77,6 +84,10 @@ export class Layers {
 
   /** The runs of one class in every layer after sorting: [[{code, start, stop}, …], …], places in the layer. */
   blocks(name) {
+    return this.once(`blocks ${name}`, () => this.findBlocks(name));
+  }
+
+  findBlocks(name) {
     const { order, preferred } = this.way(name);
     return this.layers.map(({ start, stop }) => {
       const runs = [];
@@ -92,6 +103,10 @@ export class Layers {
 
   /** Share of units that both expectations give to the same class. */
   agreement() {
+    return this.once("agreement", () => this.findAgreement());
+  }
+
+  findAgreement() {
     const [a, b] = [...this.ways.values()];
     let same = 0;
     for (let unit = 0; unit < this.p; unit++) same += a.preferred[unit] === b.preferred[unit];
@@ -100,6 +115,10 @@ export class Layers {
 
   /** The largest size of any expectation of every layer: what "strong" means there. */
   scales(name) {
+    return this.once(`scales ${name}`, () => this.findScales(name));
+  }
+
+  findScales(name) {
     const known = name === "difference" ? this.ways.values() : [this.way(name)];
     const ways = [...known];
     return this.layers.map(({ start, stop }) => {
@@ -118,6 +137,10 @@ export class Layers {
 
   /** How far below zero the colours reach, as a share of the layer's scale: what lies deeper looks alike. */
   depth(name) {
+    return this.once(`depth ${name}`, () => this.findDepth(name));
+  }
+
+  findDepth(name) {
     const scales = this.scales(name);
     const { expected } = this.way(name);
     let least = 0;
@@ -131,6 +154,10 @@ export class Layers {
 
   /** Root mean square of the differences between both expectations over all classes, unit by unit. */
   gaps() {
+    return this.once("gaps", () => this.findGaps());
+  }
+
+  findGaps() {
     const out = new Float32Array(this.p);
     for (let unit = 0; unit < this.p; unit++) {
       let sum = 0;

@@ -11,6 +11,25 @@ export function diverging(share, ground) {
   return mix(ground, t < 0 ? BLUE : ORANGE, Math.sqrt(Math.abs(t)));
 }
 
+/** 256 colours along a ramp, as bytes. */
+function tableOf(ramp) {
+  return Uint8ClampedArray.from({ length: 768 }, (_, i) => along(ramp, Math.floor(i / 3) / 255)[i % 3]);
+}
+
+/** Paints every unit with its share, 0..1, along a ramp: bytes r, g, b; without a share, its lowest end. */
+export function ramped(p, ramp, shareOf) {
+  const table = tableOf(ramp);
+  const out = new Uint8ClampedArray(3 * p);
+  for (let unit = 0; unit < p; unit++) {
+    const share = shareOf(unit);
+    const at = 3 * (share > 0 ? Math.min(255, Math.round(255 * share)) : 0);
+    out[3 * unit] = table[at];
+    out[3 * unit + 1] = table[at + 1];
+    out[3 * unit + 2] = table[at + 2];
+  }
+  return out;
+}
+
 /** The class colours of the theme at hand, and grey for "none". */
 export function classColours(manifest, theme) {
   return [...manifest.palette[theme.dark ? "dark" : "light"].map(rgb), theme.ghost];
@@ -32,18 +51,11 @@ export function unitColours(data, state, theme) {
   if (way === "difference") return differenceColours(data, only, theme);
   const held = data.way(way);
   if (colour === "activation") {
-    const ramp = data.manifest.ramp.map(rgb);
-    const scales = data.scales(way);
+    const scale = unitScales(data, way);
     const depth = data.depth(way);
-    const out = new Uint8ClampedArray(3 * data.p);
-    data.layers.forEach(({ start, stop }, l) => {
-      for (let unit = start; unit < stop; unit++) {
-        const value = only < 0 ? data.highest(way, unit) : data.value(way, only, unit);
-        const share = (value / scales[l] + depth) / (1 + depth);
-        out.set(along(ramp, Number.isFinite(share) ? share : 0), 3 * unit);
-      }
-    });
-    return out;
+    const { expected } = held;
+    const value = only < 0 ? (unit) => data.highest(way, unit) : (unit) => expected[only * data.p + unit];
+    return ramped(data.p, data.manifest.ramp.map(rgb), (unit) => (value(unit) / scale[unit] + depth) / (1 + depth));
   }
   const classes = classColours(data.manifest, theme);
   const bytes = theme.dark ? held.dark : held.light;
@@ -53,13 +65,18 @@ export function unitColours(data, state, theme) {
   });
 }
 
+/** Every unit's own layer's scale. */
+export function unitScales(data, way) {
+  const out = new Float32Array(data.p);
+  data.scales(way).forEach((scale, l) => out.fill(scale, data.layers[l].start, data.layers[l].stop));
+  return out;
+}
+
 function differenceColours(data, only, theme) {
   const gaps = only < 0 ? data.gaps() : null;
   const most = differenceReach(data, only, gaps);
-  const ramp = data.manifest.ramp.map(rgb);
-  return painted(data.p, (unit) =>
-    gaps ? along(ramp, gaps[unit] / most) : diverging(data.value("difference", only, unit) / most || 0, theme.background),
-  );
+  if (gaps) return ramped(data.p, data.manifest.ramp.map(rgb), (unit) => gaps[unit] / most);
+  return painted(data.p, (unit) => diverging(data.value("difference", only, unit) / most || 0, theme.background));
 }
 
 /** The largest difference between both expectations that is drawn, of one class or over all. */

@@ -2,9 +2,9 @@
 
 import { Layers, readActivations } from "./brainbow_data.js";
 import { addPanel, download, sheet, toPng } from "./brainbow_export.js";
-import { classColours, diverging, painted } from "./brainbow_paint.js";
+import { classColours, diverging, painted, ramped, unitScales } from "./brainbow_paint.js";
 import { Panel } from "./brainbow_panel.js";
-import { along, count, digits, mix, readTheme, rgb } from "./colour.js";
+import { count, digits, mix, readTheme, rgb } from "./colour.js";
 import { adopt, el, tool } from "./element.js";
 import { segments } from "./brainbow_segments.js";
 import { rampStrip } from "./layers.js";
@@ -33,7 +33,7 @@ class Samples {
     this.box = el("div", { class: "bb-samples" });
     this.sentinel = el("i", { class: "sentinel", "aria-hidden": "true", ontransitionend: () => this.refresh() });
     const save = (kind) => tool("download", `Save the figure as ${kind.toUpperCase()}`, () => this.save(kind), { "data-export": kind });
-    this.root = el("div", { class: "map brainbow" }, this.box, el("div", { class: "bar" }, this.rangeBy, el("div", { class: "bb-key", style: { width: "260px" } }, this.strip, this.ends), el("span", { class: "bb-space" }), save("svg"), save("png")), this.note, this.sentinel);
+    this.root = el("div", { class: "map brainbow" }, this.box, el("div", { class: "bar" }, this.rangeBy, el("div", { class: "bb-key", style: { width: "260px" } }, this.strip, this.ends), el("span", { class: "bb-space" }), el("span", { class: "bb-files" }, save("svg"), save("png"))), this.note, this.sentinel);
     host.replaceChildren(this.root);
     this.sizes = new ResizeObserver(() => this.refresh(true));
     this.record = { rev: 0 };
@@ -68,9 +68,7 @@ class Samples {
     const theme = readTheme(this.root);
     this.theme = theme;
     const [low, high] = this.reach();
-    const scales = this.range === "layer" ? data.scales(data.first.name) : data.layers.map(() => 1);
-    const scale = new Float32Array(data.p);
-    data.layers.forEach(({ start, stop }, l) => scale.fill(scales[l], start, stop));
+    const scale = this.range === "layer" ? unitScales(data, data.first.name) : new Float32Array(data.p).fill(1);
     const ramp = data.manifest.ramp.map(rgb);
     const ground = mix(theme.background, theme.text, 0.06);
     const common = { order: data.first.order, blocks: data.blocks(data.first.name), only: -1, strength: 0.22, classes: classColours(data.manifest, theme), theme };
@@ -78,7 +76,7 @@ class Samples {
       if (measure) panel.measure();
       const bytes =
         i < shown.length
-          ? painted(data.p, (unit) => along(ramp, (shown[i].values[unit] / scale[unit] - low) / (high - low)))
+          ? ramped(data.p, ramp, (unit) => (shown[i].values[unit] / scale[unit] - low) / (high - low))
           : painted(data.p, (unit) => diverging((shown[0].values[unit] - shown[1].values[unit]) / scale[unit] / (high - low), ground));
       panel.draw({ ...common, bytes });
     });
