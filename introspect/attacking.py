@@ -52,9 +52,9 @@ def attack_sample(
     try:
         walk = trace(atlas, x, attack, targets, label, on_step=on_step)
     except TraceCancelled as stop:
-        made = stop.done.x.shape[1] - 1
         if out is None:
-            raise
+            raise Cancelled("The attack was stopped.") from stop
+        made = stop.done.x.shape[1] - 1
         write_trajectory(stop.done, out)
         raise Cancelled(f"Stopped; the {made} steps made until then are in {out.name}.") from stop
     if out is not None:
@@ -65,7 +65,7 @@ def attack_sample(
                 "target": aim,
                 "success_step": None if success < 0 else success,
                 "alarm_step": None if alarm < 0 else alarm,
-                "linf": linf,
+                "linf": round(linf, 6),  # float32 says 0.30000004 at the rim of a ball of 0.3
             }
             for aim, success, alarm, linf in zip(
                 walk.target.tolist(),

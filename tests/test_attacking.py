@@ -53,7 +53,7 @@ def test_attack_prints_every_target_and_keeps_every_step(
     for i, walk in enumerate(answer["targets"]):
         first = int(wanted.success_step[i])
         assert walk["success_step"] == (None if first < 0 else first)
-        assert walk["linf"] == pytest.approx(float(wanted.linf[i, -1]))
+        assert walk["linf"] == pytest.approx(float(wanted.linf[i, -1]), abs=1e-6)
     assert answer["source"] == wanted.source
 
 
@@ -108,6 +108,8 @@ def test_an_interrupted_attack_keeps_its_steps(
     with np.load(io.BytesIO(out.read_bytes())) as kept:
         assert kept["x"].shape == (10, 12, 1, 8, 8) and kept["z"].shape == (10, 12, 2)
     assert signal.getsignal(signal.SIGINT) is before
+    status, _, said = run(atlas, capsys, "attack", "--sample", "3")
+    assert (status, said) == (130, "introspect: The attack was stopped.\n")
 
 
 def test_noise_says_what_the_constellation_says(

@@ -331,6 +331,18 @@ def test_two_classes_from_one_output() -> None:
     assert walk.outputs[1, -1, 1] > walk.outputs[0, -1, 1]
 
 
+def test_a_hundred_classes_walk_as_each_alone() -> None:
+    module = seeded(lambda: nn.Sequential(nn.Linear(4, 30), nn.ELU(), nn.Linear(30, 100)))
+    samples = rows_of(np.random.default_rng(3).random((1500, 4), np.float32), 100)
+    atlas = build_of(Classifier.of(module, input_shape=(4,), link="softmax"), samples)
+    walk = trace(atlas, samples.x[7], Fgsm(steps=25))
+    assert walk.x.shape == (100, 26, 4) and walk.target.tolist() == list(range(100))
+    for name, wanted in located(atlas, walk).items():
+        np.testing.assert_allclose(getattr(walk, name), wanted, rtol=0, atol=1e-4)
+    alone = trace(atlas, samples.x[7], Fgsm(steps=25), targets=[61])
+    np.testing.assert_allclose(walk.x[61], alone.x[0], atol=1e-6)
+
+
 def test_a_network_without_dense_layers(digits: Samples) -> None:
     module = seeded(
         lambda: nn.Sequential(
