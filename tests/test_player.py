@@ -9,34 +9,35 @@ import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
-from streamlit.testing.v1 import AppTest
 
-from introspect import library
 from introspect.atlas import Atlas
 from introspect.attacks.fgsm import Fgsm
 from introspect.attacks.pgd import Pgd
 from introspect.errors import BadInput
 from introspect.trajectory import Trajectory, trace
-from introspect.ui import MAIN, nav, player, player_knobs, shelf
+from introspect.ui import player, player_knobs, player_payload
 from introspect.ui.player_export import modules, to_gif, to_html, to_npz
 from introspect.ui.player_payload import (
     Ground,
     Played,
+    Units,
     alarm_share,
     frames_of,
     pack_delta,
     pack_ground,
     pack_player,
+    with_alarm,
 )
 from introspect.ui.player_run import Run
-from introspect.ui.routes import BLOBS, FRONTEND
+from introspect.ui.routes import FRONTEND
 
 NODE = shutil.which("node")
 ROW = 5
@@ -57,8 +58,15 @@ def walk(atlas: Atlas) -> Trajectory:
 
 
 @pytest.fixture(scope="module")
-def played(atlas: Atlas, ground: Ground, walk: Trajectory) -> Played:
-    return pack_player(atlas, ground, walk, "#5")
+def units(atlas: Atlas) -> Units:
+    found = Units.of(atlas)
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="module")
+def played(atlas: Atlas, ground: Ground, walk: Trajectory, units: Units) -> Played:
+    return pack_player(atlas, ground, walk, "#5", units)
 
 
 # ---------------------------------------------------------------- packing
@@ -95,6 +103,37 @@ def test_manifest_tells_what_became_of_every_target(
     assert set(told["parts"].values()) <= set(played.blobs)
 
 
+def test_units_are_the_sorted_activations_of_the_step(
+    atlas: Atlas, walk: Trajectory, units: Units
+) -> None:
+    h, _ = atlas.engine.tap(torch.from_numpy(np.array(walk.x[3])))
+    sorted_h = h.detach().numpy()[:, units.brainbow.order]
+    wanted = np.clip((sorted_h - units.low) / (units.high - units.low), 0, 1)
+    np.testing.assert_allclose(units.levels(atlas, walk.x[3]) / 255, wanted, atol=1 / 500)
+    assert [layer["to"] - layer["from"] for layer in units.layers] == [32, 32, 32]
+
+
+def test_wide_layers_are_shown_by_the_means_of_neighbours(
+    atlas: Atlas, walk: Trajectory, units: Units, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(player_payload, "CELLS", 8)
+    few = Units.of(atlas)
+    assert few is not None and len(few.starts) == 3 * 8
+    fine = units.levels(atlas, walk.x[3]).astype(float)
+    coarse = few.levels(atlas, walk.x[3])
+    inside = ((fine > 0) & (fine < 255)).reshape(21, 24, 4).all(2)
+    wanted = fine.reshape(21, 24, 4).mean(2)
+    assert inside.any() and np.abs(coarse - wanted)[inside].max() <= 1
+
+
+def test_another_alarm_packs_nothing_again(
+    atlas: Atlas, played: Played, walk: Trajectory, ground: Ground, units: Units
+) -> None:
+    quiet = replace(walk, threshold=walk.threshold - 1)
+    wanted = pack_player(atlas, ground, quiet, "#5", units)
+    assert json.loads(with_alarm(played, atlas, quiet).manifest) == json.loads(wanted.manifest)
+
+
 def test_fewer_false_alarms_mean_a_higher_threshold(atlas: Atlas) -> None:
     points = atlas.points
     assert player_knobs.threshold_of(atlas, 1.0) == pytest.approx(atlas.thresholds["log_error"])
@@ -110,7 +149,7 @@ def test_fewer_false_alarms_mean_a_higher_threshold(atlas: Atlas) -> None:
 
 @pytest.mark.skipif(NODE is None, reason="needs node on the PATH")
 def test_browser_reads_the_numbers_that_python_wrote(
-    played: Played, walk: Trajectory, tmp_path: Path
+    atlas: Atlas, played: Played, walk: Trajectory, units: Units, tmp_path: Path
 ) -> None:
     for path in FRONTEND.glob("*.js"):
         shutil.copy(path, tmp_path)
@@ -129,6 +168,7 @@ def test_browser_reads_the_numbers_that_python_wrote(
         const picture = ({ levels, unit }) => [...levels].map((v, i) => a.clean[i] + v * unit);
         console.log(JSON.stringify({ z: [...a.z], outputs: [...a.outputs], error: [...a.log_error],
           map: [...a.log_error_map], linf: [...a.linf], l2: [...a.l2], stalled: [...a.stalled],
+          units: [...a.activations(3, 17)], preferred: [...a.preferred],
           predicted: [...a.predicted], picture: picture(a.perturbation(3, 17)),
           dots: a.points.x.length, place: a.place(3, 17) }));
         """
@@ -144,6 +184,9 @@ def test_browser_reads_the_numbers_that_python_wrote(
     np.testing.assert_allclose(found["outputs"], walk.outputs.ravel(), atol=5e-4)
     np.testing.assert_allclose(found["picture"], walk.x[3, 17].ravel(), atol=1 / 254)
     np.testing.assert_allclose(found["place"], walk.z[3, 17], rtol=1e-6)
+    levels = units.levels(atlas, walk.x[3, 17:18])[0].astype(int)
+    np.testing.assert_allclose(found["units"], levels, atol=1)
+    np.testing.assert_array_equal(np.int16(np.uint16(found["preferred"])), units.preferred)
     agree = np.equal(found["predicted"], walk.predicted.ravel()).mean()
     assert agree == 1 and found["dots"] == 1797
 
@@ -248,147 +291,3 @@ def test_attack_that_would_not_fit_into_memory_is_refused(atlas: Atlas) -> None:
     with pytest.raises(BadInput, match="fewer targets or fewer steps"):
         player.check_size(Huge, Fgsm(steps=100), [])  # type: ignore[arg-type]
     player.check_size(atlas, Pgd(steps=1000), [])
-
-
-# ---------------------------------------------------------------- the page
-@pytest.fixture
-def home(tmp_path: Path, atlas: Atlas, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A library with the small atlas of digits."""
-    monkeypatch.setenv("INTROSPECT_HOME", str(tmp_path))
-    assert atlas.folder is not None
-    shutil.copytree(atlas.folder.parent, library.place("digits"))
-    shelf.changed()
-    yield tmp_path
-    shelf.changed()
-
-
-@pytest.fixture
-def app(home: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    """The page on the digits, whose clicks wait until the attack is over."""
-    monkeypatch.setattr(player, "QUICK", 60)
-    app = AppTest.from_file(str(MAIN), default_timeout=60)
-    app.query_params.update(atlas="digits", sample=str(ROW))
-    app.run().switch_page(str(nav.page_files()["trajectory"]))
-    app.query_params.update(atlas="digits", sample=str(ROW))
-    app.run()
-    assert not app.exception
-    return app
-
-
-def button(app: AppTest, label: str) -> Any:
-    return next(found for found in app.button if found.label == label)
-
-
-def number(app: AppTest, label: str) -> Any:
-    return next(found for found in app.number_input if found.label == label)
-
-
-def ran(app: AppTest) -> AppTest:
-    button(app, "Run the attack").click().run()
-    assert not app.exception
-    return app
-
-
-def given(app: AppTest) -> dict[str, Any]:
-    """The manifest that the player in the browser was given."""
-    (element,) = [
-        json.loads(found.proto.json)
-        for found in app.get("bidi_component")
-        if "attack_player.js" in found.proto.json
-    ]
-    assert len(json.dumps(element)) < 500
-    found = BLOBS.read(element["manifest"])
-    assert found is not None and found[1] == "application/json"
-    manifest = json.loads(found[0])
-    assert all(BLOBS.read(key) for key in manifest["parts"].values())
-    return manifest
-
-
-def test_page_begins_with_what_to_do(app: AppTest) -> None:
-    assert "Nothing is computed yet" in app.info[0].value
-    assert "attack_player.js" not in str([found.proto.json for found in app.get("bidi_component")])
-    text = "\n".join(found.value for found in app.markdown)
-    assert "sign ∇" in text  # the attack's own docstring
-
-
-def test_attack_runs_and_the_player_is_given_all_of_it(app: AppTest) -> None:
-    manifest = given(ran(app))
-    assert (manifest["steps"], len(manifest["targets"])) == (101, 10)
-    assert manifest["title"].startswith("#5, ")
-    caption = "\n".join(found.value for found in app.caption)
-    assert "How to read this figure." in caption and "1,797 recorded samples" in caption
-    assert len(app.dataframe[0].value) == 10
-
-
-def test_knobs_and_targets_reach_the_attack(app: AppTest) -> None:
-    next(found for found in app.selectbox if found.label == "Attack").set_value("pgd").run()
-    number(app, "Steps").set_value(12).run()
-    number(app, "Epsilon").set_value(0.2).run()
-    app.multiselect[0].set_value([3, 7]).run()
-    manifest = given(ran(app))
-    assert manifest["attack"] == "pgd" and manifest["targets"] == [3, 7]
-    assert manifest["steps"] == 13 and manifest["settings"]["epsilon"] == 0.2
-
-
-def test_another_false_alarm_rate_moves_the_alarm_without_a_new_run(
-    app: AppTest, atlas: Atlas
-) -> None:
-    first = given(ran(app))
-    assert first["threshold"] == pytest.approx(atlas.thresholds["log_error"])
-    alarm = next(found for found in app.selectbox if found.label == "Alarm")
-    second = given(alarm.set_value(10.0).run())
-    assert second["threshold"] < first["threshold"]
-    assert second["parts"]["delta"] == first["parts"]["delta"]
-    heard = [step if step >= 0 else 999 for step in first["alarm"]]
-    sooner = [step if step >= 0 else 999 for step in second["alarm"]]
-    assert all(a <= b for a, b in zip(sooner, heard, strict=True)) and sooner != heard
-
-
-def test_another_sample_leaves_the_player_and_says_what_it_shows(app: AppTest) -> None:
-    first = given(ran(app))
-    box = next(found for found in app.text_input if found.label == "Sample")
-    box.set_value("17").run()
-    assert given(app)["title"] == first["title"]
-    assert any("press **Run the attack** for what is chosen now" in c.value for c in app.caption)
-    assert given(ran(app))["title"].startswith("#17, ")
-
-
-def test_result_stays_while_other_pages_are_visited(app: AppTest) -> None:
-    first = given(ran(app))
-    app.switch_page(str(nav.page_files()["load"])).run()
-    app.switch_page(str(nav.page_files()["trajectory"])).run()
-    assert given(app) == first
-
-
-def test_attack_on_the_way_shows_progress_and_can_be_stopped(
-    app: AppTest, atlas: Atlas, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(player, "QUICK", 0)
-    number(app, "Steps").set_value(1000).run()
-    button(app, "Run the attack").click().run()
-    run = app.session_state[f"bench-{atlas.fingerprint[:12]}"].run
-    if not run.over:  # a machine may be quicker than the page
-        assert button(app, "Run the attack").disabled
-        button(app, "Cancel").click().run()
-    assert run.wait(60)
-    app.run()
-    steps = given(app)["steps"]
-    assert 1 <= steps <= 1001
-    if run.stopped:
-        assert f"the {steps - 1} steps made until then are shown" in app.warning[0].value
-
-
-def test_atlas_without_its_network_says_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Atlas, "complete", property(lambda self: False))
-    app = AppTest.from_file(str(nav.page_files()["trajectory"]), default_timeout=60)
-    app.query_params["atlas"] = "digits"
-    app.run()
-    assert "came without its network" in app.info[0].value and not app.exception
-
-
-def test_table_tells_the_distances_of_the_step_that_mattered(walk: Trajectory) -> None:
-    rows = player.table(walk, tuple("0123456789"))
-    for place, row in enumerate(rows):
-        step = int(walk.success_step[place])
-        assert row["reached at step"] == (step if step >= 0 else None)
-        assert row["L2"] == pytest.approx(float(walk.l2[place, step]))

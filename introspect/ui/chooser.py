@@ -179,6 +179,7 @@ def _choose_source(atlas: Atlas, tray: Tray, name: str) -> str:
         key=f"source-{name}",
         on_change=keep,
         required=True,
+        wrap=True,
         label_visibility="collapsed",
     )
     return tray.source

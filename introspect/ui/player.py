@@ -15,7 +15,7 @@ from introspect.ui import chooser, components, session
 from introspect.ui.chooser import Chosen
 from introspect.ui.player_export import to_gif, to_html, to_npz
 from introspect.ui.player_knobs import configure, threshold_of
-from introspect.ui.player_payload import DOTS, Played, pack_ground, pack_player
+from introspect.ui.player_payload import DOTS, Played, Units, pack_ground, pack_player, with_alarm
 from introspect.ui.player_run import Run
 from introspect.ui.routes import BLOBS
 from introspect.ui.wording import plain, size
@@ -43,8 +43,7 @@ class Bench:
     run: Run | None = None
     shown: Run | None = None
     played: Played | None = None
-    played_for: tuple[int, float] | None = None
-    """Which run, and which share of false alarms, `played` is."""
+    played_for: Run | None = None
 
 
 WIDE = """<style>
@@ -176,11 +175,12 @@ def _draw_result(
 ) -> None:
     assert run.walk is not None
     walk = dataclasses.replace(run.walk, threshold=threshold_of(atlas, alarm))
-    if bench.played is None or bench.played_for != (id(run), alarm):
+    if bench.played is None or bench.played_for is not run:
         ground = session.cached(pack_ground, atlas)
-        bench.played = pack_player(atlas, ground, walk, run.title)
-        bench.played_for = (id(run), alarm)
-    played = bench.played
+        units = session.cached(Units.of, atlas)
+        bench.played = pack_player(atlas, ground, walk, run.title, units)
+        bench.played_for = run
+    played = with_alarm(bench.played, atlas, walk)
     if run.stopped:
         made = walk.z.shape[1] - 1
         st.warning(f"The attack was stopped: the {made} steps made until then are shown.")
@@ -286,6 +286,9 @@ def explain(atlas: Atlas, walk: Trajectory) -> str:
         "estimated from the network's own activations: where it rises above the dashed line, an "
         "alarm sounds (the diamond). The strip below the curve has the colour of the class that "
         "the network says; the ground's tint is the estimated error at each place of the map. "
+        "The narrow picture at the right has the network's units: one column a layer, sorted by "
+        "the class each prefers (the thin strip in that class's colour), bright where a unit "
+        "answers strongly. "
         f"Here the network first says {classes[walk.source]}, and {told}. L∞ is the most that any "
         "value of the input has moved, L2 the length of the whole change, both in units of the "
         f"input. Behind the paths lie {min(points, DOTS):,} of the {points:,} recorded samples. "

@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float32, Int8
+import torch
+from jaxtyping import Float32, Int8, Int64, UInt8
 
-from introspect.plots.palette import class_colours
+from introspect.brainbow import Brainbow, activate, colour_range, column, sort_units
+from introspect.errors import BadInput
+from introspect.plots.palette import VIRIDIS, class_colours
 from introspect.ui.landing import picture_shape
 from introspect.ui.payload import content_key, pack_chart, wide_chart
 
@@ -26,6 +29,11 @@ DOTS = 20_000
 
 MOST = 48 << 20
 """Most bytes of perturbations; a longer walk of larger inputs travels with fewer pictures."""
+
+CELLS = 240
+"""Most cells of one layer."""
+
+BATCH = 1024
 
 SERIES = ("z", "log_error", "log_error_map", "linf", "l2", "stalled")
 
@@ -55,6 +63,54 @@ class Played:
         """Everything that has to be published, by content hash."""
         bodies = (self.manifest, *self.parts.values())
         return {content_key(body): body for body in bodies}
+
+
+@dataclass(frozen=True)
+class Units:
+    """How the units of a network are shown: cells of every layer in class-sorted order.
+
+    `starts` are the columns of the sorted activations at which a cell begins; cells of wide layers
+    hold the mean of several neighbours, which prefer the same class or nearly so.
+    """
+
+    brainbow: Brainbow
+    starts: Int64[np.ndarray, " cells"]
+    preferred: Int64[np.ndarray, " cells"]
+    layers: list[dict[str, Any]]
+    low: float
+    high: float
+
+    @staticmethod
+    def of(atlas: Atlas) -> Units | None:
+        """The cells of an atlas, sorted by its decoder's expectations; None where it has none."""
+        try:
+            found = sort_units(atlas)
+        except BadInput:
+            return None
+        starts: list[int] = []
+        layers = []
+        for name, span in found.spans.items():
+            count = span.stop - span.start
+            cells = span.start + np.linspace(0, count, min(count, CELLS), endpoint=False).astype(
+                int
+            )
+            layers.append({"name": name, "from": len(starts), "to": len(starts) + len(cells)})
+            starts += cells.tolist()
+        low, high = colour_range(found)
+        preferred = found.preferred[found.order][starts]
+        return Units(found, np.array(starts), preferred, layers, low, high)
+
+    def levels(self, atlas: Atlas, x: Float32[np.ndarray, " m *input"]) -> UInt8[np.ndarray, "m c"]:
+        """Activations of inputs as levels 0 to 255 between `low` and `high`."""
+        parts = []
+        for start in range(0, len(x), BATCH):
+            batch = torch.from_numpy(np.array(x[start : start + BATCH]))
+            h = column(self.brainbow, activate(atlas, batch))
+            sums = np.add.reduceat(np.asarray(h), self.starts, axis=1)
+            mean = sums / np.diff(np.append(self.starts, h.shape[1]))
+            level = (mean - self.low) * (255 / (self.high - self.low))
+            parts.append(np.clip(np.round(level), 0, 255).astype(np.uint8))
+        return np.concatenate(parts)
 
 
 def pack_ground(atlas: Atlas) -> Ground:
@@ -122,16 +178,20 @@ def frames_of(points: int, size: int, targets: int, most: int = MOST) -> list[in
     return sorted({round(i) for i in np.linspace(0, points - 1, fits)})
 
 
-def pack_player(atlas: Atlas, ground: Ground, walk: Trajectory, title: str) -> Played:
+def pack_player(
+    atlas: Atlas, ground: Ground, walk: Trajectory, title: str, units: Units | None = None
+) -> Played:
     """One trajectory with the ground under it.
 
     Args:
         title: what the sample is called.
+        units: how its activations are shown; None shows none.
     """
     classes = atlas.classifier.classes
     targets, points = walk.z.shape[:2]
     shape = picture_shape(walk.clean.shape) or (1, 1, walk.clean.size)
-    frames = frames_of(points, walk.clean.size, targets)
+    cells = 0 if units is None else len(units.starts)
+    frames = frames_of(points, walk.clean.size + cells, targets)
     delta, largest = pack_delta(walk.x[:, frames] - walk.clean)
     series = [np.asarray(getattr(walk, name), "<f4").ravel() for name in SERIES]
     parts = {
@@ -141,6 +201,11 @@ def pack_player(atlas: Atlas, ground: Ground, walk: Trajectory, title: str) -> P
         "series": np.concatenate(series).tobytes(),
         **ground.parts,
     }
+    if units is not None:
+        x = walk.x[:, frames].reshape(-1, *walk.clean.shape)
+        parts["units"] = units.levels(atlas, x).tobytes()
+        # A unit without a preference has the code 65535.
+        parts["preferred"] = units.preferred.astype("<i2").astype("<u2").tobytes()
     manifest = {
         "title": title,
         "atlas": atlas.name,
@@ -157,9 +222,16 @@ def pack_player(atlas: Atlas, ground: Ground, walk: Trajectory, title: str) -> P
         "frames": frames,
         "largest": [float(value) for value in largest],
         "success": [int(step) for step in walk.success_step],
-        "alarm": [int(step) for step in walk.alarm_step],
-        "threshold": float(walk.threshold),
-        "alarmShare": alarm_share(atlas, walk.threshold),
+        "units": None
+        if units is None
+        else {
+            "layers": units.layers,
+            "low": units.low,
+            "high": units.high,
+            "ramp": VIRIDIS,
+            "count": int(units.brainbow.order.size),
+        },
+        **tell_alarm(atlas, walk),
         "palette": {
             "light": class_colours(len(classes)),
             "dark": class_colours(len(classes), dark=True),
@@ -168,6 +240,21 @@ def pack_player(atlas: Atlas, ground: Ground, walk: Trajectory, title: str) -> P
         "parts": {name: content_key(body) for name, body in parts.items()},
     }
     return Played(json.dumps(manifest).encode(), parts)
+
+
+def tell_alarm(atlas: Atlas, walk: Trajectory) -> dict[str, Any]:
+    """All that the manifest says of the alarm."""
+    return {
+        "threshold": float(walk.threshold),
+        "alarm": [int(step) for step in walk.alarm_step],
+        "alarmShare": alarm_share(atlas, walk.threshold),
+    }
+
+
+def with_alarm(played: Played, atlas: Atlas, walk: Trajectory) -> Played:
+    """The same attack with the threshold of this trajectory; nothing large is packed again."""
+    told = {**json.loads(played.manifest), **tell_alarm(atlas, walk)}
+    return Played(json.dumps(told).encode(), played.parts)
 
 
 def alarm_share(atlas: Atlas, threshold: float) -> str:

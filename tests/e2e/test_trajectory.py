@@ -61,15 +61,19 @@ def fact(page: Page, name: str) -> Any:
     return page.evaluate(f"() => window.__player.{name}")
 
 
-def pixels(page: Page, selector: str) -> list[int]:
-    """What a canvas shows, as RGBA bytes."""
+def pixels(page: Page, selector: str) -> str:
+    """What a canvas shows, as a hash of its RGBA bytes (FNV-1a) and its size."""
     return page.evaluate(
         """(selector) => {
           const all = [...document.querySelectorAll('*')];
           const roots = all.map((node) => node.shadowRoot).filter(Boolean);
           const canvas = [document, ...roots].map((r) => r.querySelector(selector)).find(Boolean);
           const { width, height } = canvas;
-          return [...canvas.getContext('2d').getImageData(0, 0, width, height).data];
+          let hash = 2166136261;
+          for (const byte of canvas.getContext('2d').getImageData(0, 0, width, height).data) {
+            hash = Math.imul(hash ^ byte, 16777619) >>> 0;
+          }
+          return `${width} ${height} ${hash}`;
         }""",
         selector,
     )

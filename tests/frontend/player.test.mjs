@@ -100,7 +100,7 @@ test("what became of a target is told in words", () => {
 });
 
 test("a stalled gradient is said, a lively or unknown one is not", () => {
-  assert.match(stallText(1), /all of the inputs .* stalled/);
+  assert.match(stallText(1), /all of the inputs .* stands still/);
   assert.match(stallText(0.75), /75 % of the inputs/);
   assert.equal(stallText(0.2), "");
   assert.equal(stallText(NaN), "");

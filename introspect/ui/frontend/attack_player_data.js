@@ -55,6 +55,9 @@ export class Attack {
     const [x, y] = [xy.slice(0, n), xy.slice(n)];
     const codes = manifest.wide ? new Uint16Array(parts.codes) : new Uint8Array(parts.codes);
     this.points = { x, y, codes, show: new Uint8Array(n).fill(2) };
+    // Activations as levels 0..255, units sorted by the class each prefers; absent where there are none.
+    this.units = parts.units ? new Uint8Array(parts.units) : null;
+    this.preferred = parts.units ? new Uint16Array(parts.preferred) : null;
     this.chart = parts.chart ? new Uint8Array(parts.chart) : null;
   }
 
@@ -84,6 +87,13 @@ export class Attack {
     const { frames, largest } = this.manifest;
     const from = (target * frames.length + this.frameOf[step]) * this.inputs;
     return { levels: this.delta.subarray(from, from + this.inputs), unit: largest[target] / 127 };
+  }
+
+  /** The activations of all cells at a step. */
+  activations(target, step) {
+    const { length } = this.preferred;
+    const from = (target * this.manifest.frames.length + this.frameOf[step]) * length;
+    return this.units.subarray(from, from + length);
   }
 
   output(target, step, code) {
@@ -146,5 +156,5 @@ export class Attack {
 export function stallText(share) {
   if (!(share >= 0.5)) return "";
   const part = share >= 0.995 ? "all" : `${Math.floor(100 * share)} %`;
-  return `The gradient is exactly 0 for ${part} of the inputs at this step: the attack has stalled there, because an output saturates in 32-bit floats.`;
+  return `The gradient is exactly 0 for ${part} of the inputs at this step: the attack stands still there, most often because an output saturates in 32-bit floats.`;
 }

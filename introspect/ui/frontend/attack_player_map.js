@@ -9,6 +9,7 @@ import { extentOf, View } from "./view.js";
 
 export const css = (colour, alpha = 1) => `rgba(${colour.map(Math.round).join(",")},${alpha})`;
 const REACH = 24; // pixels round the pointer in which a path is found
+const FEW = 24; // with more classes only those that matter are named and marked
 const LAYERS = {
   error: { on: true, opacity: 0.85 },
   density: { on: false, opacity: 1 },
@@ -134,18 +135,22 @@ export class PathMap {
       const own = target === chosen;
       this.trace(context, target, 0, attack.steps - 1);
       context.lineJoin = "round";
-      context.lineWidth = own ? 5 : 3;
-      context.strokeStyle = css(theme.background, own ? 0.9 : 0.55);
-      context.stroke();
-      context.lineWidth = own ? 2 : 1.4;
-      context.strokeStyle = css(this.colourOf(target), own ? 0.9 : 0.75);
+      if (own) {
+        context.lineWidth = 5;
+        context.strokeStyle = css(theme.background, 0.9);
+        context.stroke();
+      }
+      context.lineWidth = own ? 2 : 1.3;
+      context.strokeStyle = css(this.colourOf(target), own ? 0.9 : 0.55);
       context.setLineDash(own ? [2, 4] : []);
       context.stroke();
       context.setLineDash([]);
     }
     for (const target of order) this.paintEnd(context, target, target === chosen);
     const { manifest } = attack;
-    drawLabels(context, { view, theme, centres: manifest.centres, names: attack.classes, colours: this.colours, bright: () => true });
+    const few = attack.classes.length <= FEW;
+    const bright = (code) => few || code === manifest.source || code === attack.targets[chosen];
+    drawLabels(context, { view, theme, centres: manifest.centres, names: attack.classes, colours: this.colours, bright });
     this.base.setAttribute("aria-label", this.summary(chosen));
   }
 
@@ -155,7 +160,7 @@ export class PathMap {
     const { success, alarm } = attack.manifest;
     const reached = success[target] >= 0;
     const [x, y] = view.toPixel(...attack.place(target, reached ? success[target] : attack.steps - 1));
-    if (attack.fate(target).own) return;
+    if (attack.fate(target).own || (!chosen && attack.targets.length > FEW)) return;
     drawMark(context, reached ? "dot" : "times", x, y, chosen ? 5 : 3.5, this.colourOf(target), theme, chosen ? 2 : 1.2);
     if (!chosen || alarm[target] < 0) return;
     const [ax, ay] = view.toPixel(...attack.place(target, alarm[target]));

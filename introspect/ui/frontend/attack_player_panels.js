@@ -1,7 +1,8 @@
 // What moves beside the map: the picture, what was added to it, the probabilities, the error along the way.
 
-import { digits, mix, pack, plainError } from "./colour.js";
+import { digits, mix, pack, plainError, rampPixels, rgb } from "./colour.js";
 import { el } from "./element.js";
+import { rampStrip } from "./layers.js";
 import { css, drawMark } from "./attack_player_map.js";
 
 const LOW = { light: [33, 102, 172], dark: [82, 152, 219] };
@@ -171,6 +172,57 @@ export class Bars {
   }
 }
 
+const HIGH_CELLS = 240;
+const STRIP = 1;
+const CELLS = 4;
+
+/** The units of every layer as a column, sorted by the class each prefers (the strip at its left): bright is active. */
+export class Units {
+  constructor(attack) {
+    this.attack = attack;
+    const { layers, low, high, ramp, count } = attack.manifest.units;
+    this.layers = layers;
+    this.ramp = rampPixels(ramp.map(rgb));
+    this.canvas = el("canvas", { width: layers.length * (STRIP + CELLS), height: HIGH_CELLS, role: "img", "aria-label": `Activations of ${count} units in ${layers.length} layers` });
+    const strip = el("i", { class: "player-strip", style: { background: rampStrip(ramp.map(rgb)) } });
+    this.node = el(
+      "div",
+      { class: "player-units" },
+      el("div", { class: "player-title" }, "Its units"),
+      this.canvas,
+      el("div", { class: "player-scale" }, el("span", {}, digits(low, 0)), strip, el("span", {}, digits(high, 0))),
+      el("small", {}, `${count.toLocaleString("en-US")} activations, ${layers.length} ${layers.length === 1 ? "layer" : "layers"} from left to right, sorted by preferred class`),
+    );
+    this.canvas.title = layers.map(({ name }) => name).join(", ");
+    this.pixels = new Uint32Array(this.canvas.width * HIGH_CELLS);
+  }
+
+  /** The strips of preferred classes, which stay as they are. */
+  takeTheme(theme, colours) {
+    const grey = pack(...theme.muted.map(Math.round));
+    this.layers.forEach(({ from, to }, i) => {
+      for (let row = 0; row < HIGH_CELLS; row++) {
+        const code = this.attack.preferred[from + Math.floor((row * (to - from)) / HIGH_CELLS)];
+        const pixel = colours[code] ? pack(...colours[code].map(Math.round)) : grey;
+        this.pixels.fill(pixel, row * this.canvas.width + i * (STRIP + CELLS), row * this.canvas.width + i * (STRIP + CELLS) + STRIP);
+      }
+    });
+  }
+
+  show(target, step) {
+    const levels = this.attack.activations(target, step);
+    const { width } = this.canvas;
+    this.layers.forEach(({ from, to }, i) => {
+      const left = i * (STRIP + CELLS) + STRIP;
+      for (let row = 0; row < HIGH_CELLS; row++) {
+        const pixel = this.ramp[levels[from + Math.floor((row * (to - from)) / HIGH_CELLS)]];
+        this.pixels.fill(pixel, row * width + left, row * width + left + CELLS);
+      }
+    });
+    this.canvas.getContext("2d").putImageData(new ImageData(new Uint8ClampedArray(this.pixels.buffer), width, HIGH_CELLS), 0, 0);
+  }
+}
+
 const LEFT = 54;
 const RIGHT = 14;
 const TOP = 8;
@@ -292,7 +344,7 @@ export class Sparkline {
     context.stroke();
     context.setLineDash([]);
     this.alarm.style.color = context.strokeStyle;
-    this.alarm.textContent = `┅ alarm above ${plainError(threshold)}${alarmShare ? ` (${alarmShare})` : ""}`;
+    this.alarm.textContent = `alarm above ${plainError(threshold)}${alarmShare ? ` (${alarmShare})` : ""}`;
   }
 
   show(target, step) {

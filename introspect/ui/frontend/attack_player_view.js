@@ -3,7 +3,7 @@
 import { Clock, SPEEDS } from "./attack_player_clock.js";
 import { stallText } from "./attack_player_data.js";
 import { PathMap } from "./attack_player_map.js";
-import { Bars, facts, Pictures, Sparkline } from "./attack_player_panels.js";
+import { Bars, facts, Pictures, Sparkline, Units } from "./attack_player_panels.js";
 import { hex, readTheme } from "./colour.js";
 import { el } from "./element.js";
 
@@ -63,6 +63,7 @@ export class AttackPlayer {
     this.pictures.again = () => this.redraw();
     this.bars = new Bars(attack);
     this.spark = new Sparkline(this);
+    this.units = attack.units ? new Units(attack) : null;
     this.range = el("input", { type: "range", min: 0, max: last, step: 1, value: this.clock.step, class: "player-range", "aria-label": "Step of the attack" });
     this.range.addEventListener("input", () => {
       this.pause();
@@ -98,14 +99,16 @@ export class AttackPlayer {
       { class: "player", tabindex: 0, role: "group", "aria-label": "Attack player. Space plays, left and right arrows step, Home and End jump, up and down arrows choose the target." },
       el("div", { class: "player-head" }, el("span", { class: "player-title" }, "Target"), chips),
       this.told,
-      el("div", { class: "player-body" }, this.map.node, el("div", { class: "player-side" }, this.pictures.node, this.bars.node)),
+      el("div", { class: "player-body" }, this.map.node, el("div", { class: "player-side" }, this.pictures.node, this.bars.node), this.units?.node),
       el("div", { class: "player-time" }, this.spark.head, this.spark.node, this.range),
       bar,
       this.notice,
       el(
         "div",
         { class: "player-key" },
-        ...[["✚", "start"], ["●", "target reached"], ["×", "not reached by the last step"], ["◆", "alarm"], ["▬", "ê(h)"], ["┄", "ê(z)"]].map(([sign, name]) => el("span", {}, el("b", {}, sign), ` ${name}`)),
+        ...[["✚", "start"], ["●", "target reached"], ["×", "not reached by the last step"], ["◆", "alarm"]].map(([sign, name]) => el("span", {}, el("b", {}, sign), ` ${name}`)),
+        el("span", {}, el("i", { class: "solid" }), "ê(h), from all activations"),
+        el("span", {}, el("i", {}), "ê(z), from the place on the map"),
       ),
       el("i", { class: "player-sentinel", "aria-hidden": "true" }),
     );
@@ -157,6 +160,7 @@ export class AttackPlayer {
     this.theme = theme;
     this.map.takeTheme(theme);
     this.pictures.takeTheme(theme);
+    this.units?.takeTheme(theme, this.map.colours);
     this.attack.targets.forEach((code, target) => {
       this.chips[target].swatch.style.background = hex(this.map.colours[code]);
     });
@@ -288,6 +292,7 @@ export class AttackPlayer {
     this.map.paintOver(target, step);
     this.pictures.show(target, step);
     this.bars.show(target, step);
+    this.units?.show(target, step);
     this.spark.show(target, step);
     if (Number(this.range.value) !== step) this.range.value = step;
     const at = attack.at(target, step);
