@@ -84,7 +84,7 @@ def test_one_slider_moves_everything_and_asks_the_server_nothing(
 ) -> None:
     page = open_player()
     expect(page.locator(".player-chip")).to_have_count(10)
-    shown = (".player-picture", ".player-over", ".player-spark")
+    shown = (".player-picture", ".player-over", ".player-spark", ".player-units canvas")
     before = [pixels(page, selector) for selector in shown]
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
@@ -112,7 +112,7 @@ def test_one_slider_moves_everything_and_asks_the_server_nothing(
     assert all(a != b for a, b in zip(before, after, strict=True))
     expect(page.locator(".player-count")).to_have_text("step 100 of 100")
     expect(page.locator(".player-facts")).to_contain_text("grey levels")
-    expect(page.get_by_text("magnified ×")).to_be_visible()
+    expect(page.get_by_text("What was added, magnified")).to_be_visible()
     page.locator(".player").focus()
     page.keyboard.press("Home")
     until(page, "__player.step === 0")
@@ -237,7 +237,13 @@ def test_player_fits_on_a_phone(
     page = open_player(phone)
     wide = page.evaluate("() => document.documentElement.scrollWidth")
     assert wide <= 390
-    for part in (".player-map", ".player-range", ".player-bars", ".player-pictures"):
+    for part in (
+        ".player-map",
+        ".player-range",
+        ".player-bars",
+        ".player-pictures",
+        ".player-units",
+    ):
         box = page.locator(part).bounding_box()
         assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390, part
     page.close()

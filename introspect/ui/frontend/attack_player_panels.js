@@ -120,7 +120,7 @@ export class Pictures {
     const value = full * unit;
     if (value === this.said) return;
     this.said = value;
-    this.gain.textContent = value > 1e-5 ? `magnified × ${(1 / value).toPrecision(2).replace(/\.0$/, "")}` : "nothing yet";
+    this.gain.textContent = value > 1e-5 ? `magnified\u00a0×\u00a0${(1 / value).toPrecision(2).replace(/\.0$/, "")}` : "nothing yet";
     const edge = value > 1e-5 ? value.toPrecision(2) : "0";
     this.low.textContent = `−${edge}`;
     this.high.textContent = `+${edge}`;
