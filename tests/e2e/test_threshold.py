@@ -136,13 +136,8 @@ def test_narrow_screen_scrolls_the_violins_and_not_the_page(page: Page) -> None:
         }"""
     )
     assert wide > 600 > room
-    main = page.evaluate(
-        """() => {
-          const main = document.querySelector('[data-testid=stMain]');
-          return [main.scrollWidth, main.clientWidth];
-        }"""
-    )
-    assert main[0] <= main[1] + 1
+    main = "document.querySelector('[data-testid=stMain]')"
+    until(page, f"{main}.scrollWidth <= {main}.clientWidth + 1")
     names = page.locator(".st-key-reliability-violins .xtick text").all_text_contents()
     assert names == [str(code) for code in range(10)]
     shares = page.locator(".st-key-reliability-violins .textpoint text").all_text_contents()
