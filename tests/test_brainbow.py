@@ -34,7 +34,8 @@ from introspect.brainbow import (
 from introspect.building import build_atlas
 from introspect.classifier import Classifier
 from introspect.errors import BadInput, Cancelled
-from introspect.plots.palette import class_colours
+from introspect.plots import brainbow as brainbow_figure
+from introspect.plots.palette import class_colours, rgb
 from introspect.samples import Samples
 from introspect.ui import MAIN, nav, shelf
 from introspect.ui.brainbow_payload import find_ways, pack_brainbow, pack_strongest, to_csv
@@ -479,3 +480,24 @@ def test_atlas_without_its_network_still_shows_its_layers(
     assert not app.exception
     assert set(parts(app)) == {"brainbow.js"}
     assert sum("without its network" in element.value for element in app.info) == 2
+
+
+# ---------------------------------------------------------------- the figure for notebooks
+@pytest.mark.parametrize("dark", [False, True])
+def test_figure_shows_every_unit_of_every_layer_in_its_colour(dark: bool) -> None:
+    found = Brainbow.of(some_expectations(), SPANS, tuple("abcde"))
+    picture = np.asarray(brainbow_figure.draw(found, dark=dark).data[0].z)
+    painted = found.painted(class_colours(5, dark))
+    assert picture.shape[0] == 6
+    for line in range(6):
+        assert picture[line, 12].tolist() == painted[found.order[4 + line]].tolist()
+        assert picture[line, 3].tolist() == painted[found.order[line * 4 // 6]].tolist()
+
+
+def test_figure_leaves_units_as_trained_when_asked_and_refuses_other_colours() -> None:
+    found = Brainbow.of(some_expectations(), SPANS, tuple("abcde"))
+    picture = np.asarray(brainbow_figure.draw(found, colour="preferred", sort=False).data[0].z)
+    wanted = [rgb(class_colours(5)[found.preferred[4 + line]]) for line in range(6)]
+    assert [tuple(line) for line in picture[:, 12].tolist()] == wanted
+    with pytest.raises(BadInput, match="mixture or preferred"):
+        brainbow_figure.draw(found, colour="taste")
