@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 COPIES = 200
 MOST = 100_000
 EXAMPLES = 8
-BATCH = 256
+BATCH = 800
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +124,7 @@ def scatter(
         x: one input, float32 `*input` in [0, 1], or what `as_input` takes.
         sigmas: levels in the unit of the corruption.
         clip: cut the copies to the classifier's bounds; the paper does not say, so it is off.
-        on_batch: told (copies done, copies in all); answering False stops.
+        on_batch: told (inputs placed, inputs in all); answering False stops.
 
     Raises:
         BadInput: x has the wrong size, NaN or an unknown range; a level that means nothing or makes
@@ -139,39 +139,37 @@ def scatter(
     start = _one(x, atlas.classifier.input_shape)
     corruption.check(levels, tuple(start.shape[1:]))
     copies = copies if corruption.random else 1
-    low, high = atlas.classifier.bounds
-    total, done = len(levels) * copies, 0
-    z0, y0 = _place(atlas, start)
-    parts: list[tuple[np.ndarray, ...]] = []
-    examples = []
-    spoilt = corruption.sweep(start.expand(copies, *start.shape[1:]), levels, seed)
-    for level, batch in zip(levels, spoilt, strict=True):
-        if clip:
-            batch = batch.clamp(low, high)
-        examples.append(batch[:EXAMPLES].numpy().copy())
-        for rows in batch.split(BATCH):
-            if level == 0:
-                parts.append(tuple(np.repeat(value, len(rows), 0) for value in (z0, y0)))
-            else:
-                parts.append(_place(atlas, rows))
-                if not np.isfinite(parts[-1][0]).all():
-                    raise BadInput(
-                        f"{corruption.title} of {level:g} makes the activations overflow: "
-                        "choose a smaller number."
-                    )
-            done += len(rows)
-            if on_batch is not None and on_batch(done, total) is False:
-                raise Cancelled("The constellation was stopped.")
-    z, outputs = (np.concatenate(each) for each in zip(*parts, strict=True))
-    size = (len(levels), copies)
+    bounds = atlas.classifier.bounds if clip else None
+    examples: list[np.ndarray] = []
+    rows = _spoil(start, levels, copies, seed, bounds, corruption, examples)
+    above = np.array([level > 0 for level in levels])
+    total, done = 1 + int(above.sum()) * copies, 0
+    parts: list[tuple[np.ndarray, np.ndarray]] = []
+    for batch in _gather(rows, BATCH):
+        parts.append(_place(atlas, batch))
+        done += len(batch)
+        if on_batch is not None and on_batch(done, total) is False:
+            raise Cancelled("The constellation was stopped.")
+    # Row 0 is the sample as it is; at level 0 every copy is.
+    places, answers = (np.concatenate(each) for each in zip(*parts, strict=True))
+    z = np.tile(places[0], (len(levels), copies, 1))
+    outputs = np.tile(answers[0], (len(levels), copies, 1))
+    z[above] = places[1:].reshape(-1, copies, 2)
+    outputs[above] = answers[1:].reshape(-1, copies, answers.shape[1])
+    for level, row in zip(levels, z, strict=True):
+        if not np.isfinite(row).all():
+            raise BadInput(
+                f"{corruption.title} of {level:g} makes the activations overflow: "
+                "choose a smaller number."
+            )
     return Constellation(
         x=start[0].numpy().copy(),
         corruption=type(corruption).__module__.rpartition(".")[2],
         sigma=np.array(levels),
-        clean=z0[0],
-        clean_outputs=y0[0],
-        z=z.reshape(*size, 2),
-        outputs=outputs.reshape(*size, -1),
+        clean=places[0].copy(),
+        clean_outputs=answers[0].copy(),
+        z=z,
+        outputs=outputs,
         examples=np.stack(examples),
     )
 
@@ -203,6 +201,39 @@ def _one(x: Any, shape: tuple[int, ...]) -> Tensor:
     if not torch.isfinite(one).all():
         raise BadInput("The input holds NaN or infinite values: clean it before placing it.")
     return one
+
+
+def _spoil(
+    start: Tensor,
+    levels: Sequence[float],
+    copies: int,
+    seed: int,
+    bounds: tuple[float, float] | None,
+    corruption: AbstractCorruption,
+    examples: list[np.ndarray],
+) -> Iterator[Tensor]:
+    """The sample as it is, then its copies at every level above 0; fills `examples` a level."""
+    yield start
+    spoilt = corruption.sweep(start.expand(copies, *start.shape[1:]), levels, seed)
+    for level, batch in zip(levels, spoilt, strict=True):
+        if bounds is not None:
+            batch = batch.clamp(*bounds)
+        examples.append(batch[:EXAMPLES].numpy().copy())
+        if level > 0:
+            yield batch
+
+
+def _gather(pieces: Iterator[Tensor], size: int) -> Iterator[Tensor]:
+    """The same rows in batches of `size` and up to a quarter more, however many a level has."""
+    held: list[Tensor] = []
+    for piece in pieces:
+        for part in piece.split(max(1, size // 4)):
+            held.append(part)
+            if sum(map(len, held)) >= size:
+                yield torch.cat(held)
+                held = []
+    if held:
+        yield torch.cat(held)
 
 
 @torch.inference_mode()

@@ -166,12 +166,16 @@ def test_arrays_cannot_be_changed(atlas: Atlas, x: torch.Tensor) -> None:
             value[...] = 0
 
 
-def test_progress_is_told_and_a_stop_is_obeyed(atlas: Atlas, x: torch.Tensor) -> None:
+def test_progress_is_told_and_a_stop_is_obeyed(
+    atlas: Atlas, x: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("introspect.constellation.BATCH", 100)
     told: list[tuple[int, int]] = []
-    scatter(atlas, x, SIGMAS, 10, on_batch=lambda done, total: told.append((done, total)))
-    assert told == [(10, 30), (20, 30), (30, 30)]
+    scatter(atlas, x, SIGMAS, 300, on_batch=lambda done, total: told.append((done, total)))
+    assert len(told) >= 5 and told[-1] == (601, 601)
+    assert [done for done, _ in told] == sorted({done for done, _ in told})
     with pytest.raises(Cancelled):
-        scatter(atlas, x, SIGMAS, 10, on_batch=lambda done, total: done < 20)
+        scatter(atlas, x, SIGMAS, 300, on_batch=lambda done, total: done > 9999)
 
 
 # ---------------------------------------------------------------- bad input

@@ -102,7 +102,7 @@ class Run:
                 share = self.total // len(order.atlases)
 
                 def tell(done: int, total: int, before: int = before) -> bool:
-                    self.done = before + done
+                    self.done = before + share * done // total
                     time.sleep(0)  # lets a visitor's click through
                     return not self.stopped
 
