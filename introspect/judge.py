@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from introspect.answers import SCORES, Answers, answers
 from introspect.atlas import Atlas
 from introspect.calibration import calibrate, learn_probability
+from introspect.points import Points
 from introspect.ranking import MEASURES, RESAMPLES
 from introspect.reliability import verdict, weigh
+from introspect.samples import SPLITS, load_samples
 
-__all__ = ["judge", "learnt_error", "tell"]
+__all__ = ["judge", "learnt_error", "place", "tell"]
 
 TAUGHT_BY_VALIDATION = ("error",)
 """Scores fitted on the validation rows: a probability learnt there would be flattered."""
 
 
 def judge(
-    atlas: Atlas, split: str = "test", resamples: int = RESAMPLES, seed: int = 0
+    atlas: Atlas,
+    split: str = "test",
+    data: str | Path | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """How well every score that an atlas has tells wrong from right answers, ready for JSON.
 
@@ -27,11 +36,15 @@ def judge(
     possible or the score was itself fitted there. `differences` holds every pair, first minus
     second, in AUROC. Undefined values are null.
 
+    Args:
+        data: other labelled inputs to judge on, a bundled name or a file as `load_samples` takes
+            it, instead of the atlas's own split; they are placed first.
+
     Raises:
-        BadInput: there is no such split.
+        BadInput: there is no such split, or the data cannot be read or placed.
     """
     link = atlas.classifier.link
-    given = answers(atlas.points, link, split)
+    given = answers(atlas.points if data is None else place(atlas, data), link, split)
     validation = answers(atlas.points, link, "validation")
     weighing = weigh(given, tuple(SCORES), resamples, seed)
     scores = {}
@@ -45,7 +58,7 @@ def judge(
         }
     return {
         "atlas": atlas.name,
-        "split": split,
+        "split": split if data is None else str(data),
         "n": weighing.n,
         "wrong": weighing.wrong,
         "unlabelled": given.unlabelled,
@@ -62,6 +75,35 @@ def judge(
         ],
         "verdict": verdict(weighing),
     }
+
+
+def place(atlas: Atlas, data: str | Path) -> Points:
+    """The rows that other data would be in this atlas, all of them in the test split.
+
+    Raises:
+        BadInput: the data cannot be read, do not fit the network, or the network is absent.
+    """
+    classifier = atlas.classifier
+    samples = load_samples(data, classes=classifier.classes)
+    samples = samples.fitted(classifier.input_shape, classifier.classes)
+    found = atlas.engine.locate_samples(samples)
+    label = np.array(samples.y, np.int64)
+    wanted = label[:, None] == np.arange(len(classifier.classes))
+    error = 0.5 * (wanted - found.outputs.astype(np.float64)) ** 2
+    predicted = found.predicted.astype(np.int64)
+    return Points(
+        id=np.array(samples.ids),
+        split=np.full(len(label), SPLITS.index("test"), np.uint8),
+        label=label,
+        predicted=predicted,
+        correct=predicted == label,
+        z=found.z,
+        log_error=found.log_error,
+        log_error_map=found.log_error_map,
+        error=np.where(label >= 0, error.sum(1), np.nan).astype(np.float32),
+        off_map=found.off_map,
+        outputs=found.outputs,
+    )
 
 
 def learnt_error(validation: Answers, given: Answers, name: str) -> float:
@@ -110,7 +152,7 @@ def _text(value: float | None, form: str, scale: float = 1.0) -> str:
 
 
 def _plain(value: float) -> float | None:
-    return round(value, 6) if math.isfinite(value) else None
+    return round(value, 9) if math.isfinite(value) else None
 
 
 def _pair(low: float, high: float) -> list[float | None]:

@@ -18,7 +18,7 @@ RIVALS = ("error", "error_map", "msp")
 """The two estimates and the usual baseline: what the page sets side by side."""
 FEW = 12
 GRID = 161
-MOST = 200_000_000
+MOST = 50_000_000
 """Most draws of a bootstrap: beyond, fewer resamples are made (and their number is told)."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from sklearn.metrics import roc_auc_score
 
 from introspect.atlas import Atlas
 from introspect.errors import BadInput
-from introspect.judge import judge, tell
+from introspect.judge import judge, place, tell
+from introspect.samples import Samples
 
 KEYS = {"auroc", "auroc_ci", "fpr95_err", "fpr95_corr", "aurc", "e_aurc", "augrc", "ece"}
 
@@ -84,6 +86,24 @@ def test_without_labels_there_are_no_scores(atlas: Atlas) -> None:
     found = judge(dataclasses.replace(atlas, points=blind))
     assert found["n"] == 0 and found["scores"] == {}
     assert "no labelled samples" in tell(found)
+
+
+def test_other_data_are_placed_and_judged_like_the_stored_rows(
+    found: dict, atlas: Atlas, digits: Samples, tmp_path: Path
+) -> None:
+    test = digits.of("test")
+    np.savez(tmp_path / "digits.npz", x=test.x, y=test.y)
+    other = judge(atlas, data=tmp_path / "digits.npz", resamples=400)
+    assert (other["n"], other["wrong"]) == (found["n"], found["wrong"])
+    for name, one in other["scores"].items():
+        assert one["auroc"] == pytest.approx(found["scores"][name]["auroc"], abs=1e-3), name
+    stored = atlas.points.error[atlas.points.split == 2]
+    np.testing.assert_allclose(place(atlas, tmp_path / "digits.npz").error, stored, atol=1e-5)
+
+
+def test_data_that_are_not_there_are_told_in_a_sentence(atlas: Atlas, tmp_path: Path) -> None:
+    with pytest.raises(BadInput):
+        judge(atlas, data=tmp_path / "nothing.npz")
 
 
 def test_unknown_split_is_told_in_a_sentence(atlas: Atlas) -> None:
