@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import time
 from pathlib import Path
 
 import numpy as np
@@ -36,10 +37,12 @@ from introspect.classifier import Classifier
 from introspect.errors import BadInput, Cancelled
 from introspect.plots import brainbow as brainbow_figure
 from introspect.plots.palette import class_colours, rgb
+from introspect.plugin import Progress
 from introspect.samples import Samples
 from introspect.ui import MAIN, nav, shelf
 from introspect.ui.brainbow_payload import find_ways, pack_brainbow, pack_strongest, to_csv
-from introspect.ui.brainbow_trial import run_trial
+from introspect.ui.brainbow_trial import Bench, run_trial, take
+from introspect.ui.brainbow_work import Work
 from introspect.ui.payload import unpack_score
 from introspect.units import (
     choose_rows,
@@ -501,3 +504,34 @@ def test_figure_leaves_units_as_trained_when_asked_and_refuses_other_colours() -
     assert [tuple(line) for line in picture[:, 12].tolist()] == wanted
     with pytest.raises(BadInput, match="mixture or preferred"):
         brainbow_figure.draw(found, colour="taste")
+
+
+# ---------------------------------------------------------------- work in the background
+def test_work_tells_how_far_it_is_and_stops_on_a_word() -> None:
+    def endless(start: int, on_batch: Progress) -> int:
+        done = start
+        while on_batch(done, 100) is not False:
+            done = min(99, done + 1)
+        raise Cancelled("It was stopped.")
+
+    work = Work.start("Counting", endless, 3)
+    deadline = time.monotonic() + 30
+    while work.done < 5 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert work.done >= 5 and work.total == 100
+    work.stop()
+    with pytest.raises(Cancelled):
+        work.future.result(30)
+
+
+def test_stopped_trial_leaves_no_unit_silent() -> None:
+    bench = Bench(groups=[(4, None)])
+    bench.work = Work.start("Trying", _stopped)
+    bench.work.future.exception(30)
+    take(bench, bench.work)
+    assert bench.groups == [] and bench.after is None
+    assert "no unit is silenced" in bench.problem
+
+
+def _stopped(on_batch: Progress) -> None:
+    raise Cancelled("It was stopped.")

@@ -70,7 +70,7 @@ def draw(atlas: Atlas, manifest: str) -> None:
     found: Brainbow = session.cached(sort_units, atlas)
     work = bench.work
     if work is not None and (work.future.done() or work.soon()):
-        _take(bench, work)
+        take(bench, work)
     _draw_controls(atlas, bench, found, name)
     if bench.problem:
         st.warning(plain(bench.problem))
@@ -149,7 +149,8 @@ def _change(atlas: Atlas, bench: Bench, groups: list[tuple[int, str | None]]) ->
         bench.work = Work.start("Trying the silenced network", run_trial, atlas, tuple(groups))
 
 
-def _take(bench: Bench, work: Work) -> None:
+def take(bench: Bench, work: Work) -> None:
+    """Keeps what a trial that has ended found; one that failed or was stopped silences nobody."""
     bench.work = None
     try:
         bench.before, bench.after = work.future.result()
