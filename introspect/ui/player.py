@@ -79,7 +79,8 @@ def draw(atlas: Atlas) -> None:
         elif bench.run.walk is not None:
             run = bench.shown = bench.run
     if run is None or run.walk is None:
-        _draw_empty(atlas)
+        if bench.run is None or bench.run.over:
+            _draw_empty(atlas)
         return
     _draw_result(atlas, bench, run, alarm, wanted, name)
 
@@ -143,7 +144,8 @@ def _watch(bench: Bench, name: str) -> None:
         if run is None or run.over:
             st.rerun()
             return
-        told = "Stopping …" if run.stopping else f"Step {run.done} of {run.total or '…'}"
+        told = f"Step {max(0, run.done - 1)} of {max(0, run.total - 1) or '…'}"
+        told = "Stopping …" if run.stopping else told
         with st.container(horizontal=True, vertical_alignment="center"):
             st.progress(run.share, text=told)
             st.button(
