@@ -130,6 +130,23 @@ def test_result_stays_while_other_pages_are_visited(app: AppTest) -> None:
     assert given(app) == first
 
 
+def test_two_attacks_are_kept_side_by_side(app: AppTest) -> None:
+    first = given(ran(app))
+    button(app, "Keep to compare").click().run()
+    assert given(app) == first  # nothing to compare with yet
+    number(app, "Steps").set_value(12).run()
+    ran(app)
+    keys = [
+        json.loads(found.proto.json)["manifest"]
+        for found in app.get("bidi_component")
+        if "attack_player.js" in found.proto.json
+    ]
+    shown = [BLOBS.read(key) for key in keys]
+    assert [json.loads(found[0])["steps"] for found in shown if found] == [13, 101]
+    button(app, "Remove").click().run()
+    assert given(app)["steps"] == 13
+
+
 def test_attack_on_the_way_shows_progress_and_can_be_stopped(
     app: AppTest, atlas: Atlas, monkeypatch: pytest.MonkeyPatch
 ) -> None:

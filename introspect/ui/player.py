@@ -13,7 +13,7 @@ from streamlit.components.v2 import component
 from introspect.errors import BadInput
 from introspect.ui import chooser, components, session
 from introspect.ui.chooser import Chosen
-from introspect.ui.player_export import to_gif, to_html, to_npz
+from introspect.ui.player_export import settings_text, to_gif, to_html, to_npz
 from introspect.ui.player_knobs import configure, threshold_of
 from introspect.ui.player_payload import DOTS, Played, Units, pack_ground, pack_player, with_alarm
 from introspect.ui.player_run import Run
@@ -42,8 +42,8 @@ class Bench:
 
     run: Run | None = None
     shown: Run | None = None
-    played: Played | None = None
-    played_for: Run | None = None
+    kept: Run | None = None
+    """Another one to compare with."""
 
 
 WIDE = """<style>
@@ -177,12 +177,7 @@ def _draw_result(
 ) -> None:
     assert run.walk is not None
     walk = dataclasses.replace(run.walk, threshold=threshold_of(atlas, alarm))
-    if bench.played is None or bench.played_for is not run:
-        ground = session.cached(pack_ground, atlas)
-        units = session.cached(Units.of, atlas)
-        bench.played = pack_player(atlas, ground, walk, run.title, units)
-        bench.played_for = run
-    played = with_alarm(bench.played, atlas, walk)
+    played = _pack(atlas, run, walk)
     if run.stopped:
         made = walk.z.shape[1] - 1
         st.warning(f"The attack was stopped: the {made} steps made until then are shown.")
@@ -191,11 +186,22 @@ def _draw_result(
             f":material/info: The player shows {plain(run.title)} as it was computed; press "
             "**Run the attack** for what is chosen now."
         )
-    BLOBS.publish(played.blobs, {played.key: "application/json"})
-    _player(
-        key=f"player-{name}",
-        data=components.data_for("attack_player", manifest=played.key),
-    )
+    other = bench.kept if bench.kept is not run else None
+    if other is not None:
+        st.markdown(f"**{plain(run.title)}** · {plain(settings_text(walk.attack, walk.settings))}")
+    _show(played, f"player-{name}")
+    if other is not None:
+        _draw_kept(atlas, bench, other, alarm, name)
+    else:
+        st.button(
+            "Keep to compare",
+            icon=":material/compare:",
+            key=f"attack-keep-{name}",
+            disabled=bench.kept is run,
+            on_click=_keep,
+            args=(bench, run),
+            help="Keeps this attack below while you run another: the two players move together.",
+        )
     told = explain(atlas, walk)
     st.caption(f"**How to read this figure.** {plain(told)}")
     with st.expander("All targets as a table"):
@@ -203,6 +209,41 @@ def _draw_result(
             table(walk, atlas.classifier.classes), hide_index=True, key=f"attack-table-{name}"
         )
     _draw_exports(atlas, walk, played, told, name)
+
+
+def _keep(bench: Bench, run: Run | None) -> None:
+    bench.kept = run
+
+
+def _pack(atlas: Atlas, run: Run, walk: Trajectory) -> Played:
+    if run.played is None:
+        ground = session.cached(pack_ground, atlas)
+        units = session.cached(Units.of, atlas)
+        run.played = pack_player(atlas, ground, walk, run.title, units)
+    return with_alarm(run.played, atlas, walk)
+
+
+def _show(played: Played, key: str) -> None:
+    BLOBS.publish(played.blobs, {played.key: "application/json"})
+    _player(key=key, data=components.data_for("attack_player", manifest=played.key))
+
+
+def _draw_kept(atlas: Atlas, bench: Bench, run: Run, alarm: float, name: str) -> None:
+    assert run.walk is not None
+    walk = dataclasses.replace(run.walk, threshold=threshold_of(atlas, alarm))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            f"**Kept: {plain(run.title)}** · {plain(settings_text(walk.attack, walk.settings))}",
+            width="stretch",
+        )
+        st.button(
+            "Remove",
+            icon=":material/close:",
+            key=f"attack-drop-{name}",
+            on_click=_keep,
+            args=(bench, None),
+        )
+    _show(_pack(atlas, run, walk), f"player-kept-{name}")
 
 
 def _draw_exports(atlas: Atlas, walk: Trajectory, played: Played, told: str, name: str) -> None:

@@ -66,6 +66,7 @@ def to_html(played: Played, caption: str) -> bytes:
         caption: the figure explained, plain text.
     """
     manifest = json.loads(played.manifest)
+    told = settings_text(manifest["attack"], manifest["settings"])
     title = f"Attack on {manifest['title']} of {manifest['atlas']}"
     addresses = {
         f"introspect/{name}": "data:text/javascript;base64," + _base64(text.encode())
@@ -87,7 +88,7 @@ def to_html(played: Played, caption: str) -> bytes:
 </head>
 <body>
 <h1>{html.escape(title)}</h1>
-<p>{html.escape(settings_text(manifest))}</p>
+<p>{html.escape(told)}. Made with Introspect.</p>
 <main id="player"></main>
 <footer>{html.escape(caption)}</footer>
 <script type="application/json" id="manifest">{_json(manifest)}</script>
@@ -99,10 +100,10 @@ def to_html(played: Played, caption: str) -> bytes:
     return text.encode()
 
 
-def settings_text(manifest: dict) -> str:
+def settings_text(attack: str, settings: dict) -> str:
     """The attack and its settings in one line."""
-    settings = ", ".join(f"{name} {value}" for name, value in manifest["settings"].items())
-    return f"{manifest['attack'].upper()} with {settings}. Made with Introspect."
+    told = ", ".join(f"{name} {value}" for name, value in settings.items())
+    return f"{attack.upper()} with {told}"
 
 
 def to_npz(walk: Trajectory) -> bytes:

@@ -11,6 +11,7 @@ from introspect.errors import Cancelled, IntrospectError
 if TYPE_CHECKING:
     from introspect.plugin import Progress
     from introspect.trajectory import Trajectory
+    from introspect.ui.player_payload import Played
 
 
 class Run:
@@ -31,6 +32,7 @@ class Run:
         self.stopping = False
         self.stopped = False
         self.walk: Trajectory | None = None
+        self.played: Played | None = None
         self.problem = ""
         self._over = threading.Event()
         self._work = work

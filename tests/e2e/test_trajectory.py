@@ -187,6 +187,33 @@ def test_player_stands_where_it_stood_after_a_look_at_another_page(
     assert (fact(page, "step"), fact(page, "target")) == (100, 4)
 
 
+def test_two_attacks_move_together(open_player: Callable[..., Page]) -> None:
+    page = open_player()
+    page.get_by_role("button", name="Keep to compare").click()
+    settle(page)
+    page.get_by_text("FGSM: settings and what it does").click()
+    steps = page.get_by_role("spinbutton", name="Steps")
+    steps.fill("30")
+    steps.press("Tab")
+    settle(page)
+    page.get_by_role("button", name="Run the attack").click()
+    expect(page.locator(".player")).to_have_count(2, timeout=PATIENCE)
+    counts = page.locator(".player-count")
+    page.locator(".player").nth(0).locator(".player-chip").nth(2).click()
+    page.locator(".player").nth(0).focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("Shift+ArrowRight")
+    expect(counts.nth(0)).to_have_text("step 10 of 30")
+    expect(counts.nth(1)).to_have_text("step 10 of 100")
+    page.locator(".player").nth(1).focus()
+    page.keyboard.press("End")
+    expect(counts.nth(1)).to_have_text("step 100 of 100")
+    expect(counts.nth(0)).to_have_text("step 30 of 30")
+    for place in (0, 1):
+        chip = page.locator(".player").nth(place).locator(".player-chip").nth(2)
+        expect(chip).to_have_attribute("aria-checked", "true")
+
+
 def test_page_of_its_own_plays_without_any_server(
     open_player: Callable[..., Page], browser: Browser, tmp_path: Path
 ) -> None:

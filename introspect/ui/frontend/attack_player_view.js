@@ -30,6 +30,8 @@ function button(name, title, onclick) {
   return el("button", { type: "button", class: "player-button", "aria-label": title, title, onclick }, glyph(name));
 }
 
+const live = new Set(); // the players of a page move together
+
 export class AttackPlayer {
   /**
    * @param parent where it is built
@@ -54,6 +56,7 @@ export class AttackPlayer {
     this.choose(this.target);
     this.watch();
     this.record.ready = true;
+    live.add(this);
   }
 
   build(parent) {
@@ -284,6 +287,8 @@ export class AttackPlayer {
     const started = performance.now();
     const { target, attack } = this;
     const { step } = this.clock;
+    if (!this.led) for (const other of live) if (other !== this) other.lead(step, attack.targets[target]);
+    this.led = false;
     if (this.stale) {
       this.map.paintBase(target);
       this.spark.paint(target, this.theme, this.map.colours);
@@ -313,11 +318,23 @@ export class AttackPlayer {
     Object.assign(this.record, { step, target, frames: this.record.frames + 1, drawMs: performance.now() - started });
   }
 
+  /** Goes where another player of the page has gone, as far as this attack has such a step and such a target. */
+  lead(step, code) {
+    const target = this.attack.targets.indexOf(code);
+    const elsewhere = target >= 0 && target !== this.target;
+    if (Math.min(step, this.last) === this.clock.step && !elsewhere) return;
+    this.led = true;
+    this.pause();
+    if (elsewhere) this.choose(target);
+    this.seek(step);
+  }
+
   get kept() {
     return { step: this.clock.step, target: this.target, speed: this.clock.speed };
   }
 
   dispose() {
+    live.delete(this);
     this.pause();
     cancelAnimationFrame(this.frame);
     cancelAnimationFrame(this.running);
