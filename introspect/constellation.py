@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int64
-from torch import Tensor
+from torch import Tensor, nn
 
 import introspect.corruptions
 from introspect.corruptions.base import AbstractCorruption
@@ -238,7 +238,19 @@ def _gather(pieces: Iterator[Tensor], size: int) -> Iterator[Tensor]:
 
 @torch.inference_mode()
 def _place(atlas: Atlas, x: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """z and outputs of rows: what `locate` says without its estimates, which cost as much again."""
+    """z and outputs of rows: what `locate` says without its estimates, which cost as much again.
+
+    The encoder begins with a linear layer, which is a sum over the recorded layers: each is added
+    while it is warm, and h never lies in memory as a whole.
+    """
     engine = atlas.engine
-    h, logits = engine.tap(x.to(engine.device))
-    return engine.encoder(h).cpu().numpy(), engine.classifier.link_outputs(logits).cpu().numpy()
+    tap, first = engine.tap, cast(nn.Linear, engine.encoder[0])
+    parts = [first.weight[:, span].T for span in tap.spans.values()]
+    short = first.bias.repeat(len(x), 1)
+
+    def take(slot: int, activation: Tensor) -> None:
+        short.addmm_(tap.reduce(slot, activation), parts[slot])
+
+    logits = tap.run(x.to(engine.device), take)
+    z, outputs = engine.encoder[1:](short), engine.classifier.link_outputs(logits)
+    return z.cpu().numpy(), outputs.cpu().numpy()
