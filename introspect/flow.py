@@ -227,9 +227,9 @@ def fan(
 
         clean = atlas.samples.floats(mine).to(device)
         start = clean.repeat_interleave(len(target), 0)
-        witness = Witness(atlas.engine, total, tell)
         try:
-            path = attack.path(witness, start, aim.repeat(len(mine)))
+            with Witness(atlas.engine, len(start), total, tell) as witness:
+                path = attack.path(witness, start, aim.repeat(len(mine)))
         except Cancelled as stop:
             done = row[: number * every]
             raise FlowCancelled(_joined(atlas, done, target, parts, total, alarm, attack)) from stop

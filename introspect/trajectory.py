@@ -6,7 +6,8 @@ import contextlib
 import dataclasses
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +24,8 @@ from introspect.estimator import features
 from introspect.plugin import Progress
 from introspect.samples import as_input
 
-ROWS = 1024
-"""Forward passes whose activations are held before encoder and estimators read them."""
+ROWS = 256
+"""Activations that are held before encoder and estimators read them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,14 +140,13 @@ def trace(
         raise BadInput(f"A trajectory starts from one input; got {len(clean)}.")
     target = find_targets(targets, len(atlas.classes))
     clean = clean.to(classifier.device)
-    witness = Witness(atlas.engine, attack.steps + 1, on_step)
     start = clean.expand(len(target), *clean.shape[1:]).contiguous()
     stopped = False
-    try:
-        with own_thread(classifier.module, len(target)):
+    with Witness(atlas.engine, len(start), attack.steps + 1, on_step) as witness:
+        try:
             path = attack.path(witness, start, torch.from_numpy(target).to(classifier.device))
-    except Cancelled:
-        stopped, path = True, torch.stack(witness.points)
+        except Cancelled:
+            stopped, path = True, torch.stack(witness.points)
     seen = witness.answer(path)
     if not stopped and on_step is not None:
         on_step(len(path), len(path))
@@ -201,22 +201,12 @@ _threads = {"inside": 0, "before": 0}
 
 
 @contextlib.contextmanager
-def own_thread(module: nn.Module, rows: int) -> Iterator[None]:
-    """Runs small dense networks on the calling thread alone while inside.
+def own_thread() -> Iterator[None]:
+    """Runs torch on the calling thread alone while inside, and in threads begun meanwhile.
 
-    A pass of few rows through a thin layer takes less time than waking a second thread: Net1 at
-    batch 10 needs two thirds of the time on one. By size and not by the clock, so that the same
-    walk rounds the same everywhere. What torch calls the number of threads belongs to the calling
-    thread and is the start value of new ones, so all who leave put back what the first one found.
-
-    Args:
-        rows: of a batch.
+    What torch calls the number of threads belongs to the calling thread and is the start value of
+    new ones, so all who leave put back what the first one found.
     """
-    parameters = list(module.parameters())
-    work = rows * sum(parameter.numel() for parameter in parameters)
-    if work > LIGHT or any(p.dim() > 2 or p.device.type != "cpu" for p in parameters):
-        yield
-        return
     with _narrowed:
         if not _threads["inside"]:
             _threads["before"] = torch.get_num_threads()
@@ -230,22 +220,53 @@ def own_thread(module: nn.Module, rows: int) -> Iterator[None]:
             torch.set_num_threads(_threads["before"])
 
 
+def is_light(module: nn.Module, rows: int) -> bool:
+    """Whether a pass of so many rows is too little work to be shared between threads.
+
+    Waking a second thread for a thin layer takes longer than the layer: Net1 at batch 10 needs two
+    thirds of the time on one. Told by the size and not by the clock, so that the same walk rounds
+    the same every time.
+    """
+    parameters = list(module.parameters())
+    flat = all(one.dim() <= 2 and one.device.type == "cpu" for one in parameters)
+    return flat and rows * sum(one.numel() for one in parameters) <= LIGHT
+
+
 class Witness:
     """Stands in for the classifier while an attack runs, and remembers what passed through it.
 
     The activations of some steps are collected and read together: encoder and estimators cost
-    little on a thousand rows at once, and as much as the network itself on ten.
+    little on hundreds of rows at once, and as much as the network itself on ten. Beside a light
+    network, which leaves the other cores idle, a second thread reads them while the walk goes on.
+
+    Args:
+        rows: of every batch.
+        total: points of the walk.
+        on_step: told (points done, total).
     """
 
-    def __init__(self, engine: Engine, total: int, on_step: Progress | None) -> None:
+    def __init__(self, engine: Engine, rows: int, total: int, on_step: Progress | None) -> None:
         self.engine, self.total, self.on_step = engine, total, on_step
         self.bounds = engine.classifier.bounds
         self.link = engine.classifier.link
         self.link_outputs = engine.classifier.link_outputs
         self.points: list[Tensor] = []
+        self._light = is_light(engine.classifier.module, rows)
+        self._around = contextlib.ExitStack()
+        self._aside: ThreadPoolExecutor | None = None
         self._moving: list[Tensor] = []
         self._waiting: list[tuple[Tensor, Tensor]] = []
-        self._read: list[tuple[Tensor, ...]] = []
+        self._read: list[Callable[[], tuple[Tensor, ...]]] = []
+
+    def __enter__(self) -> Witness:
+        if self._light:
+            self._around.enter_context(own_thread())
+            self._aside = self._around.enter_context(ThreadPoolExecutor(1))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._aside = None
+        self._around.close()
 
     def __call__(self, x: Float[Tensor, " b *input"]) -> Float[Tensor, "b k"]:
         """Logits of the classifier, differentiable.
@@ -269,19 +290,24 @@ class Witness:
         # Not `!= 0`: the sign of NaN is 0 too.
         self._moving.append((gradient.abs() > 0).flatten(1).sum(1))
 
-    @torch.inference_mode()
     def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if self._aside is not None:
+            self._read.append(self._aside.submit(self._look, waiting).result)
+        else:
+            found = self._look(waiting)
+            self._read.append(lambda: found)
+
+    @torch.inference_mode()
+    def _look(self, waiting: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, ...]:
         engine = self.engine
-        h, logits = (torch.cat(parts) for parts in zip(*self._waiting, strict=True))
-        self._waiting.clear()
+        h, logits = (torch.cat(parts) for parts in zip(*waiting, strict=True))
         z = engine.encoder(h)
-        self._read.append(
-            (
-                z,
-                engine.classifier.link_outputs(logits),
-                engine.estimator(features(h, logits)).squeeze(1),
-                engine.map_estimator(z).squeeze(1),
-            )
+        return (
+            z,
+            engine.classifier.link_outputs(logits),
+            engine.estimator(features(h, logits)).squeeze(1),
+            engine.map_estimator(z).squeeze(1),
         )
 
     def answer(self, path: Float[Tensor, "t b *input"]) -> dict[str, np.ndarray]:
@@ -299,7 +325,8 @@ class Witness:
             found = self.engine.locate(path.flatten(0, 1))
             seen = {name: getattr(found, name) for name in names}
         else:
-            parts = [torch.cat(part).cpu().numpy() for part in zip(*self._read, strict=True)]
+            read = [look() for look in self._read]
+            parts = [torch.cat(part).cpu().numpy() for part in zip(*read, strict=True)]
             seen = dict(zip(names, parts, strict=True))
             for step, count in enumerate(self._moving):
                 stalled[:, step] = 1 - count.cpu().numpy() / path[0, 0].numel()
