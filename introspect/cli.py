@@ -8,13 +8,12 @@ import hashlib
 import json
 import math
 import os
-import shutil
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import introspect
 from introspect.errors import BadInput, Cancelled, IntrospectError
@@ -25,57 +24,12 @@ from introspect.telling import (
     tell_doctor,
     tell_locate,
     tell_noise,
+    tell_report,
 )
+from introspect.terminal import BAD_INPUT, Bar, Parser
 
-BAD_INPUT, INTERRUPTED = 2, 130
+INTERRUPTED = 130
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-
-
-class Parser(argparse.ArgumentParser):
-    """Refuses what it cannot read in one sentence, without the page of usage."""
-
-    def error(self, message: str) -> NoReturn:
-        print(f"{self.prog}: {message}; see {self.prog} --help.", file=sys.stderr)
-        raise SystemExit(BAD_INPUT)
-
-
-class Bar:
-    """A line on stderr telling how far the work is; silent where nobody watches a terminal.
-
-    `folder` is where the work keeps what it needs to go on after a kill.
-    """
-
-    WIDTH = 30
-
-    def __init__(self, folder: Path | None = None) -> None:
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-        self.folder = folder
-        self.watched = sys.stderr.isatty()
-        self.stage = ""
-
-    def __call__(self, stage: str, done: int, total: int, message: str = "") -> None:
-        if not self.watched:
-            return
-        if stage != self.stage:
-            self.close()
-            self.stage = stage
-        filled = round(self.WIDTH * done / max(total, 1))
-        line = (
-            f"{stage:<22} {'█' * filled}{'·' * (self.WIDTH - filled)} {done:,}/{total:,} {message}"
-        )
-        print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
-
-    def close(self) -> None:
-        """Leaves the finished line where it stands."""
-        if self.watched and self.stage:
-            print(file=sys.stderr)
-        self.stage = ""
-
-    def forget(self) -> None:
-        """Removes what was kept for going on with the work: it is done."""
-        if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -115,6 +69,8 @@ def make_parser() -> Parser:
     _add_locate(commands)
     _add_attack(commands)
     _add_noise(commands)
+    _add_judge(commands)
+    _add_reproduce(commands)
     _add_bench(commands)
     return parser
 
@@ -210,7 +166,7 @@ def _add_build(commands: Any) -> None:
         "--preset",
         choices=("fast", "standard", "careful", "paper"),
         default="standard",
-        help="how long the map learns (default: standard, seconds; careful takes ten times as long)",
+        help="how long the map learns (default: standard; careful takes ten times as long)",
     )
     command.add_argument("--epochs", type=int, metavar="N", help="passes over the data for the map")
     command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
@@ -373,6 +329,48 @@ def noise(options: argparse.Namespace) -> Answer:
 
     atlas = Atlas.load(find(options.atlas))
     return answer(atlas, options.sample, options.sigma, options.copies, options.seed)
+
+
+def _add_judge(commands: Any) -> None:
+    command = _command(commands, judge, _tell_judge)
+    command.add_argument("atlas", metavar="ATLAS", help="an atlas folder or a bundled name")
+    _add_json(command)
+
+
+def judge(options: argparse.Namespace) -> Answer:
+    """Weighs every score of doubt: how well it tells wrong answers from right ones."""
+    from introspect.atlas import Atlas
+    from introspect.judge import judge as weigh_scores
+
+    return weigh_scores(Atlas.load(options.atlas))
+
+
+def _tell_judge(answer: Answer) -> str:
+    from introspect.judge import tell
+
+    return tell(answer)
+
+
+def _add_reproduce(commands: Any) -> None:
+    command = _command(commands, reproduce, tell_report)
+    command.add_argument(
+        "atlases", metavar="ATLAS", nargs="*", help="atlases (default: the bundled ones)"
+    )
+    command.add_argument("--quick", action="store_true", help="fewer samples; under ten minutes")
+    command.add_argument(
+        "-o", "--out", default="report", metavar="FOLDER", help="where to (default: report)"
+    )
+    _add_json(command)
+
+
+def reproduce(options: argparse.Namespace) -> Answer:
+    """Runs the papers' experiments and writes a report: their numbers beside ours."""
+    from introspect.report import write_report
+
+    bar = Bar()
+    answer = write_report(Path(options.out), options.atlases, options.quick, bar)
+    bar.close()
+    return answer
 
 
 def _add_bench(commands: Any) -> None:

@@ -95,3 +95,14 @@ def tell_noise(answer: Answer) -> str:
         f"{answer['kept']:.1%} of the noisy copies keep the class; "
         f"mean shift on the map {answer['mean_shift']:.3f}"
     )
+
+
+def tell_report(answer: Answer) -> str:
+    """The verdicts as lines for a person."""
+    lines = []
+    for name, claims in answer["claims"].items():
+        lines.append(name)
+        for claim in claims:
+            lines.append(f"  {claim['figure']:<8} {claim['verdict']:<23} {claim['claim']}")
+            lines.append(f"           paper: {claim['paper']}; ours: {claim['ours']}")
+    return "\n".join([*lines, f"{answer['out']}/index.html, {answer['seconds']:.0f} s"])

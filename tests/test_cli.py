@@ -23,7 +23,17 @@ if TYPE_CHECKING:
     from introspect.classifier import Classifier
     from introspect.samples import Samples
 
-COMMANDS = ["app", "doctor", "build", "locate", "attack", "noise", "bench"]
+COMMANDS = [
+    "app",
+    "doctor",
+    "build",
+    "locate",
+    "attack",
+    "noise",
+    "judge",
+    "reproduce",
+    "bench",
+]
 MEASUREMENT = """
 def run():
     return {
@@ -49,7 +59,7 @@ def test_help_lists_exactly_the_commands_there_are(capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit) as end:
         cli.main(["--help"])
     assert end.value.code == 0
-    listed = re.findall(r"^    (\w+) ", capsys.readouterr().out, re.MULTILINE)
+    listed = re.findall(r"^    (\w+)(?: |$)", capsys.readouterr().out, re.MULTILINE)
     assert listed == COMMANDS
 
 

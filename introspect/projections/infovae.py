@@ -164,11 +164,11 @@ class InfoVAE(AbstractProjection):
         loss = mean |h - h'|_rms + weight * MMD^2(z, N(0, I))
 
     |h - h'|_rms is the root over the mean squared error of a sample's units, each scaled to an
-    average variance of one (`root`): a sample that no point can rebuild does not pull the map out of
-    shape, as it does under the squares (`mean`). The paper's literal half *sum* over units is `sum`:
-    it swamps the MMD and the cloud grows to a spread of about 19. While it learns, the encoder sees
-    its inputs with a little noise and rebuilds them without (Vincent et al. 2008), so that unseen
-    samples land beside their like.
+    average variance of one (`root`): a sample that no point can rebuild does not pull the map out
+    of shape, as it does under the squares (`mean`). The paper's literal half *sum* over units is
+    `sum`: it swamps the MMD and the cloud grows to a spread of about 19. While it learns, the
+    encoder sees its inputs with a little noise and rebuilds them without (Vincent et al. 2008), so
+    that unseen samples land beside their like.
     """
 
     epochs: float = knob(4, 1, 400, "Passes over the training samples.")

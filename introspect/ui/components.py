@@ -176,6 +176,8 @@ def gallery(
     """
     return _gallery(
         key=key,
-        data=data_for("gallery", manifest=manifest, items=[list(item) for item in items], size=size),
+        data=data_for(
+            "gallery", manifest=manifest, items=[list(item) for item in items], size=size
+        ),
         on_pick_change=on_pick,
     )
