@@ -98,6 +98,7 @@ def test_knobs_and_targets_reach_the_attack(app: AppTest) -> None:
     manifest = given(ran(app))
     assert manifest["attack"] == "pgd" and manifest["targets"] == [3, 7]
     assert manifest["steps"] == 13 and manifest["settings"]["epsilon"] == 0.2
+    assert any("after its random start" in found.value for found in app.caption)
 
 
 def test_another_false_alarm_rate_moves_the_alarm_without_a_new_run(

@@ -319,8 +319,9 @@ def explain(atlas: Atlas, walk: Trajectory) -> str:
     others = walk.target != walk.source
     reached, asked = int((walk.success_step[others] >= 0).sum()), int(others.sum())
     told = f"{reached} of {asked} other classes were reached" if asked else "no other was asked for"
+    start = "the sample" if not walk.linf[:, 0].any() else "the sample, after its random start,"
     return (
-        "The cross is where the sample lies on the activation map; from there one path leads "
+        f"The cross is where {start} lies on the activation map; from there one path leads "
         "towards every target class, in that class's colour. At every step the "
         f"{walk.attack.upper()} attack changes the input a little, so that the network says the "
         "target more strongly; move the slider (or press the space bar and the arrow keys) and "

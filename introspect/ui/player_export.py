@@ -102,7 +102,11 @@ def to_html(played: Played, caption: str) -> bytes:
 
 def settings_text(attack: str, settings: dict) -> str:
     """The attack and its settings in one line."""
-    told = ", ".join(f"{name} {value}" for name, value in settings.items())
+    words = {True: "yes", False: "no"}
+    told = ", ".join(
+        f"{name.replace('_', ' ')} {words[value] if isinstance(value, bool) else value}"
+        for name, value in settings.items()
+    )
     return f"{attack.upper()} with {told}"
 
 
