@@ -9,11 +9,12 @@ from networks import seeded
 from torch import nn
 
 from introspect.atlas import Atlas
+from introspect.brainbow import sort_units
 from introspect.building import build_atlas
 from introspect.classifier import Classifier
 from introspect.errors import BadInput, Cancelled
 from introspect.samples import Samples
-from introspect.ui.brainbow_trial import run_trial
+from introspect.ui.brainbow_trial import random_units, run_trial
 from introspect.units import (
     choose_rows,
     find_strongest,
@@ -85,13 +86,25 @@ def test_silent_unit_is_a_unit_with_no_way_out(atlas: Atlas) -> None:
 def test_silencing_a_class_hurts_that_class_most_and_leaves_the_network_alone(
     atlas: Atlas,
 ) -> None:
-    before, after = run_trial(atlas, ((4, None),))
+    before, after, control = run_trial(atlas, ((4, None),))
     label = atlas.points.label[before.rows]
     lost = before.accuracy(label, 10) - after.accuracy(label, 10)
     assert lost.argmax() == 4 and lost[4] > 0.2
     assert spread(before, after) > 0.01
-    again, _ = run_trial(atlas, ())
+    assert (after.predicted == label).mean() < (control.predicted == label).mean()
+    again, *others = run_trial(atlas, ())
+    assert all(np.array_equal(again.outputs, other.outputs) for other in others)
     np.testing.assert_array_equal(again.outputs, before.outputs)
+
+
+def test_control_takes_as_many_units_from_every_layer(atlas: Atlas) -> None:
+    found = sort_units(atlas)
+    units = found.units_of(4)
+    drawn = random_units(found, units)
+    assert len(np.unique(drawn)) == len(units) and set(drawn) != set(units)
+    for span in found.spans.values():
+        inside = [((one >= span.start) & (one < span.stop)).sum() for one in (units, drawn)]
+        assert inside[0] == inside[1]
 
 
 def test_bad_units_and_missing_networks_are_refused(

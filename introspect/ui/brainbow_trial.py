@@ -35,6 +35,7 @@ class Bench:
     work: Work | None = None
     before: Answers | None = None
     after: Answers | None = None
+    control: Answers | None = None
     problem: str = ""
 
 
@@ -44,15 +45,32 @@ def silenced_units(found: Brainbow, groups: list[tuple[int, str | None]]) -> np.
     return np.unique(np.concatenate(parts)) if parts else np.zeros(0, np.int64)
 
 
+def random_units(found: Brainbow, units: np.ndarray, seed: int = 0) -> np.ndarray:
+    """As many units of every layer as `units` has there, drawn at random: what to compare with."""
+    random = np.random.default_rng(seed)
+    counts = [int(((units >= s.start) & (units < s.stop)).sum()) for s in found.spans.values()]
+    drawn = [
+        random.choice(np.arange(span.start, span.stop), count, replace=False)
+        for span, count in zip(found.spans.values(), counts, strict=True)
+    ]
+    return np.sort(np.concatenate(drawn))
+
+
 def run_trial(
     atlas: Atlas, groups: tuple[tuple[int, str | None], ...], on_batch: Progress | None = None
-) -> tuple[Answers, Answers]:
-    """The same test samples through the whole network and through the silenced one."""
-    rows = choose_rows(atlas)
-    units = silenced_units(sort_units(atlas), list(groups))
-    total = 2 * len(rows)
-    before = silence(atlas, units[:0], rows, _part(on_batch, 0, total))
-    return before, silence(atlas, units, rows, _part(on_batch, len(rows), total))
+) -> tuple[Answers, Answers, Answers]:
+    """The same test samples through the whole network, the silenced one, and the control.
+
+    The control silences as many units of the same layers, drawn at random with seed 0.
+    """
+    rows, found = choose_rows(atlas), sort_units(atlas)
+    units = silenced_units(found, list(groups))
+    trials = (units[:0], units, random_units(found, units))
+    before, after, control = (
+        silence(atlas, silent, rows, _part(on_batch, number * len(rows), 3 * len(rows)))
+        for number, silent in enumerate(trials)
+    )
+    return before, after, control
 
 
 def _part(on_batch: Progress | None, start: int, total: int) -> Progress | None:
@@ -144,7 +162,8 @@ def _draw_controls(atlas: Atlas, bench: Bench, found: Brainbow, name: str) -> No
 def _change(atlas: Atlas, bench: Bench, groups: list[tuple[int, str | None]]) -> None:
     if bench.work is not None:
         bench.work.stop()
-    bench.groups, bench.work, bench.before, bench.after = groups, None, None, None
+    bench.groups, bench.work = groups, None
+    bench.before = bench.after = bench.control = None
     if groups:
         bench.work = Work.start("Trying the silenced network", run_trial, atlas, tuple(groups))
 
@@ -153,7 +172,7 @@ def take(bench: Bench, work: Work) -> None:
     """Keeps what a trial that has ended found; one that failed or was stopped silences nobody."""
     bench.work = None
     try:
-        bench.before, bench.after = work.future.result()
+        bench.before, bench.after, bench.control = work.future.result()
         return
     except (Cancelled, CancelledError):
         bench.problem = "The trial was stopped: no unit is silenced."
@@ -164,16 +183,17 @@ def take(bench: Bench, work: Work) -> None:
 
 
 def _draw_outcome(atlas: Atlas, bench: Bench, found: Brainbow, manifest: str) -> None:
-    before, after = bench.before, bench.after
-    assert before is not None and after is not None
+    before, after, control = bench.before, bench.after, bench.control
+    assert before is not None and after is not None and control is not None
     label = atlas.points.label[before.rows]
     units = silenced_units(found, bench.groups)
-    was, now = (float((one.predicted == label).mean()) for one in (before, after))
+    was, now, chance = (float((one.predicted == label).mean()) for one in (before, after, control))
     st.markdown(
         f"**{len(units):,} of {found.expected.shape[1]:,} units are silent** "
         f"({tell_groups(atlas, found, bench.groups)}). Accuracy on the {len(label):,} samples "
         f"tried: {was:.1%} → **{now:.1%}**; their places on the map move by "
-        f"{spread(before, after):.2f} on average."
+        f"{spread(before, after):.2f} on average. With as many units of the same layers drawn at "
+        f"random instead: {chance:.1%} and {spread(before, control):.2f}."
     )
     k = len(atlas.classes)
     packed = pack_trial(before, after, label)
