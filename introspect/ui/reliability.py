@@ -50,12 +50,9 @@ each of them knows a wrong answer before anybody checks it. Errors are ½‖y �
 log10: −1 is a tenth, 0 a confident mistake.
 """
 LEARNT = {
-    ("validation", "error"): "ê(h) was learnt on the validation samples: here it looks better than "
-    "it is.",
-    ("train", "error_map"): "ê(z) and the network itself were learnt on the training samples: here "
-    "both look better than they are.",
-    ("train", "error"): "The network was learnt on the training samples: here it errs less often "
-    "than on new ones.",
+    "validation": "ê(h) was learnt on the validation samples: here it looks better than it is.",
+    "train": "The network and ê(z) were learnt on the training samples: here both look better than "
+    "they are.",
 }
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"]}
 
@@ -77,7 +74,7 @@ def _draw(atlas: Atlas) -> None:
             "wrong: build the atlas from labelled data to see how reliable the network is."
         )
         return
-    if note := LEARNT.get((split, score)):
+    if note := LEARNT.get(split):
         st.caption(f":material/info: {note}")
     if given.unlabelled:
         st.caption(f"{given.unlabelled:,} samples without a label were left out.")
@@ -87,7 +84,7 @@ def _draw(atlas: Atlas) -> None:
     start = _start(atlas, score, found)
     here = start if step is None else step
     _draw_violins(atlas, split, score, name, float(found.threshold[here]) if failed else None)
-    _draw_rivals(atlas, given, split, name)
+    _draw_rivals(atlas, split, name)
     if 0 < failed < len(given):
         st.subheader("A threshold: what it would catch, and what it would cost", anchor=False)
         _draw_threshold(given, found, score, start, name, split)
@@ -218,11 +215,9 @@ def _draw_violins(atlas: Atlas, split: str, score: str, name: str, threshold: fl
     )
 
 
-def _draw_rivals(atlas: Atlas, given: Answers, split: str, name: str) -> None:
+def _draw_rivals(atlas: Atlas, split: str, name: str) -> None:
     st.subheader("ê(z), ê(h) and MSP side by side", anchor=False)
     reliability_table.draw(session.cached(weigh_split, atlas, split), name)
-    if split == "validation" and given.wrong.any():
-        st.caption(f":material/info: {LEARNT['validation', 'error']}")
 
 
 def _about(name: str, split: str, score: str) -> str:
