@@ -90,7 +90,7 @@ def _order(atlas: Atlas, x: np.ndarray) -> Order | None:
             key=f"constellation-top-{name}",
             persist_state="session",
             help=f"The highest level of the slider: {kind.quantity}.",
-            width=112,
+            width=102,
         )
         copies = st.number_input(
             "Copies",
@@ -104,7 +104,7 @@ def _order(atlas: Atlas, x: np.ndarray) -> Order | None:
             help="The paper scatters 200."
             if kind.random
             else "Nothing is drawn at random here, so all copies would be equal: one is shown.",
-            width=112,
+            width=102,
         )
     other = st.selectbox(
         "Beside it",

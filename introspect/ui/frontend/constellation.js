@@ -196,7 +196,7 @@ export class Cloud {
     context.font = `${13 * ratio}px ${theme.font}`;
     let left = gap;
     for (const panel of this.panels) {
-      context.fillText(`${panel.about.name}: keep the class ${panel.kept.textContent}, mean shift ${panel.shift.textContent}`, left, 42 * ratio);
+      context.fillText(`${panel.about.name}: class kept ${panel.kept.textContent}, ${copies > 1 ? "mean " : ""}shift ${panel.shift.textContent}`, left, 42 * ratio);
       context.drawImage(panel.canvas, left, head);
       context.drawImage(panel.overlay, left, head);
       left += panel.canvas.width + gap;

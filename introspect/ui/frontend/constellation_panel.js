@@ -60,7 +60,7 @@ export class Panel {
         "div",
         { class: "cloud-head" },
         el("b", {}, about.name),
-        el("span", { class: "cloud-facts" }, el("span", {}, "keep the class ", this.kept), el("span", {}, "mean shift ", this.shift)),
+        el("span", { class: "cloud-facts" }, el("span", {}, this.copies > 1 ? "keep the class " : "keeps the class ", this.kept), el("span", {}, this.copies > 1 ? "mean shift " : "shift ", this.shift)),
       ),
       this.stage,
       this.key,
@@ -76,6 +76,8 @@ export class Panel {
     });
     this.sizes.observe(stage);
     stage.addEventListener("wheel", (event) => {
+      // The page scrolls past the map; who has pressed it, or holds Ctrl, means the map.
+      if (!event.ctrlKey && !event.metaKey && !stage.matches(":focus")) return;
       event.preventDefault();
       const box = stage.getBoundingClientRect();
       this.zoom(Math.exp(-event.deltaY / 300), event.clientX - box.left, event.clientY - box.top);
@@ -322,7 +324,9 @@ export class Panel {
 
   tell(level) {
     const { about, copies } = this;
-    this.kept.textContent = `${digits(100 * about.kept[level], about.kept[level] > 0 && about.kept[level] < 1 ? 1 : 0)} %`;
+    const share = about.kept[level];
+    if (copies > 1) this.kept.textContent = `${digits(100 * share, share > 0 && share < 1 ? 1 : 0)} %`;
+    else this.kept.textContent = share ? "yes" : "no";
     this.shift.textContent = digits(about.shift[level], 2);
     const counts = countClasses(about.codes, level, copies, this.colouring.names.length);
     for (const { node, number, members } of this.entries) {

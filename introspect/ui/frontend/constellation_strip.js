@@ -3,7 +3,7 @@
 import { el } from "./element.js";
 
 export class Strip {
-  /** @param manifest {sprite: {url, width, height, columns} or null, sample}; later() when it can be drawn */
+  /** @param manifest {sprite: {url, width, height, columns} or null, copies}; later() when it can be drawn */
   constructor(manifest, later) {
     this.sprite = manifest.sprite;
     this.node = el("div", { class: "cloud-strip", role: "group", "aria-label": "The sample and some of its copies", hidden: !this.sprite });
@@ -14,7 +14,7 @@ export class Strip {
       return canvas.getContext("2d");
     };
     // Column 0 of the sprite is the sample as it is, on every row.
-    this.tiles = [tile("as it is"), ...Array.from({ length: this.sprite.columns - 1 }, (_, i) => tile(`copy ${i + 1}`))];
+    this.tiles = [tile("as it is"), ...Array.from({ length: this.sprite.columns - 1 }, (_, i) => tile(manifest.copies > 1 ? `copy ${i + 1}` : "spoilt"))];
     this.image = new Image();
     this.image.onload = () => {
       this.ready = true;
