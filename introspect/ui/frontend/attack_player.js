@@ -5,7 +5,8 @@ import { AttackPlayer } from "./attack_player_view.js";
 import { adopt, el } from "./element.js";
 
 const places = new WeakMap();
-const stood = new Map();
+// On the window, so that it outlives an update of our code while the page is open.
+const stood = (window.__stood ??= new Map());
 
 class Place {
   constructor(parent) {
