@@ -334,6 +334,7 @@ def noise(options: argparse.Namespace) -> Answer:
 def _add_judge(commands: Any) -> None:
     command = _command(commands, judge, _tell_judge)
     command.add_argument("atlas", metavar="ATLAS", help="an atlas folder or a bundled name")
+    command.add_argument("--data", metavar="DATA", help="other labelled data to judge on")
     _add_json(command)
 
 
@@ -342,7 +343,7 @@ def judge(options: argparse.Namespace) -> Answer:
     from introspect.atlas import Atlas
     from introspect.judge import judge as weigh_scores
 
-    return weigh_scores(Atlas.load(options.atlas))
+    return weigh_scores(Atlas.load(options.atlas), data=options.data)
 
 
 def _tell_judge(answer: Answer) -> str:

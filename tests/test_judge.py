@@ -12,6 +12,7 @@ import reference
 from sklearn.metrics import roc_auc_score
 
 from introspect.atlas import Atlas
+from introspect.cli import main
 from introspect.errors import BadInput
 from introspect.judge import judge, place, tell
 from introspect.samples import Samples
@@ -99,6 +100,23 @@ def test_other_data_are_placed_and_judged_like_the_stored_rows(
         assert one["auroc"] == pytest.approx(found["scores"][name]["auroc"], abs=1e-3), name
     stored = atlas.points.error[atlas.points.split == 2]
     np.testing.assert_allclose(place(atlas, tmp_path / "digits.npz").error, stored, atol=1e-5)
+
+
+def test_command_judges_an_atlas_on_given_data(
+    found: dict, atlas: Atlas, digits: Samples, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    test = digits.of("test")
+    np.savez(tmp_path / "few.npz", x=test.x[:200], y=test.y[:200])
+    assert atlas.folder is not None
+    folder = str(atlas.folder.parent)
+    assert main(["judge", folder, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert said["scores"]["error"]["auroc"] == found["scores"]["error"]["auroc"]
+    assert said["resamples"] == 2000
+    assert main(["judge", folder, "--data", str(tmp_path / "few.npz")]) == 0
+    assert "Of 200 answers" in capsys.readouterr().out
+    assert main(["judge", folder, "--data", str(tmp_path / "none.npz")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_data_that_are_not_there_are_told_in_a_sentence(atlas: Atlas, tmp_path: Path) -> None:
