@@ -377,7 +377,7 @@ def reproduce(options: argparse.Namespace) -> Answer:
 def _add_bench(commands: Any) -> None:
     command = _command(commands, bench, lambda answer: "")
     command.add_argument(
-        "name", metavar="NAME", help="record, map, locate or app: a file of benchmarks/"
+        "name", metavar="NAME", help="such as record, map or attack: a file of benchmarks/"
     )
     _add_json(command)
 

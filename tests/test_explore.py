@@ -163,7 +163,8 @@ def test_larger_picture_is_fitted_and_lands_near_its_own_dot(atlas: Atlas) -> No
     large = np.kron(atlas.picture(42), np.ones((9, 9), np.uint8))
     data = read_data_url(as_url(large))
     landing = land_picture(atlas, data, "k", "x.png", (1, 8, 8), dark=True, centre=False)
-    np.testing.assert_allclose(landing.z, atlas.z[42], atol=0.05)
+    np.testing.assert_allclose(landing.z, atlas.z[42], atol=0.2)
+    assert np.linalg.norm(atlas.z - landing.z, axis=1).argsort().tolist().index(42) < 60
 
 
 def test_dropped_files_land_and_bad_ones_are_told(home: Path, atlas: Atlas) -> None:
