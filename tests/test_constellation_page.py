@@ -155,3 +155,26 @@ def test_page_says_that_noise_is_too_much(home: Path) -> None:
     app.number_input(key="constellation-top-noise").set_value(0.0).run()
     assert not app.exception
     assert manifest(app)["levels"] == [0.0]
+
+
+def test_long_work_tells_how_far_it_is_and_can_be_cancelled(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slowly(*args: Any) -> Any:
+        deadline = time.monotonic() + 20
+        while args[6](50, 200) is not False and time.monotonic() < deadline:
+            time.sleep(0.005)
+        raise Cancelled("stopped")
+
+    monkeypatch.setattr(constellation_run, "scatter", slowly)
+    monkeypatch.setattr(constellation, "SOON", 0.1)
+    app = open_page()
+    # A seed of its own: what other tests have computed is kept.
+    app.number_input(key="constellation-seed").set_value(4321).run()
+    run = app.session_state["constellation-run"][1]
+    assert 0 < run.done < run.total
+    app.button(key="constellation-cancel").click().run()
+    assert run.wait(10)
+    app.run()
+    assert not app.exception
+    assert "stopped before it was whole" in "".join(element.value for element in app.info)

@@ -81,10 +81,8 @@ class AbstractCorruption(abc.ABC):
             raise BadInput("No level is given: name at least one, 0 for the input as it is.")
         for level in levels:
             if not math.isfinite(level) or not 0 <= level <= self.limit:
-                most = "any size" if math.isinf(self.limit) else f"{self.limit:g}"
-                raise BadInput(
-                    f"{self.title} of {level:g} means nothing: choose a number from 0 to {most}."
-                )
+                span = "0 or more" if math.isinf(self.limit) else f"from 0 to {self.limit:g}"
+                raise BadInput(f"{self.title} of {level:g} means nothing: choose {span}.")
 
     @final
     def grid(self, top: float | None = None) -> tuple[float, ...]:
