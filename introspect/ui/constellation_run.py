@@ -101,7 +101,7 @@ class Run:
                 before = self.done
                 share = self.total // len(order.atlases)
 
-                def tell(done: int, total: int, before: int = before) -> bool:
+                def tell(done: int, total: int, before: int = before, share: int = share) -> bool:
                     self.done = before + share * done // total
                     time.sleep(0)  # lets a visitor's click through
                     return not self.stopped
