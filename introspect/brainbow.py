@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 WAYS = ("decoder", "mean")
 HALF, STEP, FINE = 4.0, 0.05, 16.0
-LEAST_MASS = 0.99
+LEAST_MASS = 0.9995
 ALIKE = 1e-3
 """A unit whose expectations differ by less than this share of its layer's largest difference
 prefers no class: it is as good as constant, and an argmax would only read its rounding."""
