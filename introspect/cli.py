@@ -369,9 +369,10 @@ def reproduce(options: argparse.Namespace) -> Answer:
     from introspect.report import write_report
 
     bar = Bar()
-    answer = write_report(Path(options.out), options.atlases, options.quick, bar)
-    bar.close()
-    return answer
+    try:
+        return write_report(Path(options.out), options.atlases, options.quick, bar)
+    finally:
+        bar.close()
 
 
 def _add_bench(commands: Any) -> None:

@@ -12,11 +12,9 @@ import numpy as np
 from introspect.atlas import Atlas
 from introspect.errors import BadInput
 from introspect.plugin import Progress
+from introspect.points import OFF_THE_MAP
 from introspect.samples import load_samples
 from introspect.store import write_file
-
-OFF_THE_MAP = 99.0
-"""Percentile of the distance among validation samples from which a sample counts as a stranger."""
 
 
 def write_positions(

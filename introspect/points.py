@@ -15,6 +15,9 @@ from introspect.errors import BadInput
 from introspect.samples import SPLITS
 
 VIEWS = ("umap", "pca")
+OFF_THE_MAP = 99.0
+"""Percentile among validation samples from which a sample counts as a stranger."""
+
 _MAX_ROWS = 20_000_000
 _FLOATS = ("x", "y", "log_error", "log_error_map", "off_map", "error")
 

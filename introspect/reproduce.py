@@ -23,6 +23,7 @@ from introspect.constellation import Constellation, scatter
 from introspect.errors import BadInput
 from introspect.flow import choose_rows, fan
 from introspect.plots import constellation, gateways, layer_counts, risk_coverage, violin
+from introspect.points import OFF_THE_MAP
 from introspect.projections.infovae import mmd2
 from introspect.reliability import RIVALS, verdict, violins, weigh
 from introspect.reliability import risk_coverage as trace_risk
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 Report = Callable[[str, int, int], None]
-OFF_THE_MAP = 99.0
 PAPERS_SAMPLE = "test:907"
 QUICK, WHOLE = 50, 500
 """Samples under noise and attack."""

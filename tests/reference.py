@@ -32,13 +32,6 @@ def triangular(step: int, peak: float, cycle: int, decay: float) -> float:
     return peak * decay**number * share
 
 
-def kth_distance(row: np.ndarray, bank: np.ndarray, k: int) -> float:
-    """Distance of the unit-length row to its k-th nearest unit-length row of the bank."""
-    unit = row / np.linalg.norm(row)
-    far = sorted(float(np.linalg.norm(unit - other / np.linalg.norm(other))) for other in bank)
-    return far[k - 1]
-
-
 def attack_gradient(
     layers: list[tuple[np.ndarray, np.ndarray]], x: np.ndarray, target: int
 ) -> np.ndarray:

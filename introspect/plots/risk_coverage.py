@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from introspect.answers import SCORES
-from introspect.plots.style import dress, line_of
+from introspect.plots.style import dress, line_of, mark_threshold
 from introspect.reliability import Curve
 
 if TYPE_CHECKING:
@@ -64,20 +64,7 @@ def draw(
             f"<extra>{SCORES[score]}</extra>",
         )
     if at is not None:
-        score, x, y = at
-        figure.add_scatter(
-            x=[x],
-            y=[y],
-            mode="markers",
-            marker={
-                "size": 11,
-                "color": line_of(score, dark)["color"],
-                "line": {"width": 2, "color": "#ffffff"},
-            },
-            hovertemplate="threshold: %{x:.1%} accepted, %{y:.2%} wrong<extra></extra>",
-            name="threshold",
-            showlegend=False,
-        )
+        mark_threshold(figure, at, "threshold: %{x:.1%} accepted, %{y:.2%} wrong", dark)
     dress(figure, dark, height=380)
     figure.update_layout(
         margin={"l": 66, "r": 14, "t": 14, "b": 48},

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from introspect.answers import SCORES
-from introspect.plots.style import dress, line_of
+from introspect.plots.style import dress, line_of, mark_threshold
 from introspect.reliability import Curve
 
 if TYPE_CHECKING:
@@ -52,20 +52,7 @@ def draw(
             f"%{{x:.1%}} of the right ones flagged<extra>{SCORES[score]}</extra>",
         )
     if at is not None:
-        score, x, y = at
-        figure.add_scatter(
-            x=[x],
-            y=[y],
-            mode="markers",
-            marker={
-                "size": 11,
-                "color": line_of(score, dark)["color"],
-                "line": {"width": 2, "color": "#ffffff"},
-            },
-            name="threshold",
-            hovertemplate="threshold: %{y:.1%} caught, %{x:.1%} false alarms<extra></extra>",
-            showlegend=False,
-        )
+        mark_threshold(figure, at, "threshold: %{y:.1%} caught, %{x:.1%} false alarms", dark)
     dress(figure, dark, height=380)
     figure.update_layout(
         margin={"l": 60, "r": 14, "t": 14, "b": 48},

@@ -40,6 +40,31 @@ def dress(figure: Figure, dark: bool = False, height: int = 640) -> Figure:
     return figure
 
 
+def mark_threshold(
+    figure: Figure, at: tuple[str, float, float], told: str, dark: bool = False
+) -> None:
+    """A dot where a threshold on a score stands on that score's curve.
+
+    Args:
+        at: the score, x and y.
+        told: what the pointer is told there, as Plotly's template.
+    """
+    score, x, y = at
+    figure.add_scatter(
+        x=[x],
+        y=[y],
+        mode="markers",
+        marker={
+            "size": 11,
+            "color": line_of(score, dark)["color"],
+            "line": {"width": 2, "color": "#ffffff"},
+        },
+        hovertemplate=f"{told}<extra></extra>",
+        name="threshold",
+        showlegend=False,
+    )
+
+
 def as_text(name: str) -> str:
     """A foreign name as text: Plotly reads some HTML in names."""
     return name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

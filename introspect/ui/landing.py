@@ -12,13 +12,11 @@ from jaxtyping import Float, Int64
 
 from introspect.errors import BadInput
 from introspect.plots.palette import class_colours
+from introspect.points import OFF_THE_MAP
 from introspect.ui.payload import picture_url
 
 if TYPE_CHECKING:
     from introspect.atlas import Atlas, Positions
-
-OFF_THE_MAP = 99.0
-"""Percentile of the distance among validation samples above which a picture is a stranger."""
 
 AROUND = 12
 """Stored samples, nearest on the map, whose mean stands for a new picture in other projections."""
