@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from introspect.atlas import Atlas
-from introspect.basis import Rows
+from introspect.basis import Rows, chunks
 from introspect.classifier import Classifier, Preprocessing, load_classifier
 from introspect.engine import Engine, Strangeness
 from introspect.errors import BadInput
@@ -276,11 +276,14 @@ def _short(recording: Recording, projection: InfoVAE, seed: int) -> str:
 def _strangeness(
     recording: Recording, projector: InfoVAEProjector, train: np.ndarray, validation: np.ndarray
 ) -> Strangeness:
-    spread = torch.from_numpy(np.array(Rows(recording.h, train)[: 2 * VALIDATED])).float().std(0)
+    known = Rows(recording.h, train[: 2 * VALIDATED])
+    mean = sum(part.double().sum(0) for _, part in chunks(known)) / len(known)
+    total = sum((part.double() - mean).square().sum(0) for _, part in chunks(known))
+    spread = torch.as_tensor(total / max(len(known) - 1, 1)).sqrt().float()
     spread = torch.where(spread > 1e-3 * spread.max(), spread, torch.inf)
     plain = Strangeness(projector.decoder, spread, torch.zeros(1001))
-    h = torch.from_numpy(np.array(recording.h[validation[:VALIDATED]])).float()
-    errors = plain.distance(h, projector.encoder(h))
+    held_out = chunks(Rows(recording.h, validation[:VALIDATED]))
+    errors = torch.cat([plain.distance(h, projector.encoder(h)) for _, h in held_out])
     return replace(plain, ranks=torch.quantile(errors, torch.linspace(0, 1, 1001)))
 
 
