@@ -45,7 +45,7 @@ def attack_sample(
     attack = make_attack(method, **settings)
     atlas = Atlas.load(folder)
     row = atlas.points.row_of(sample)
-    targets = None if target == "all" else [_class(target, atlas.classes)]
+    targets = None if target == "all" else [find_class(target, atlas.classes)]
     if atlas.samples is None:
         raise BadInput("This atlas came without its inputs, so there is nothing to attack.")
     x, label = atlas.samples.floats([row])[0], int(atlas.points.label[row])
@@ -96,13 +96,17 @@ def write_trajectory(walk: Trajectory, out: Path) -> None:
     write_file(out, sink.getvalue())
 
 
-def _class(said: str, classes: tuple[str, ...]) -> int:
-    """The class of a number or, where it is none, of a name."""
+def find_class(said: str, classes: tuple[str, ...]) -> int:
+    """The class of a number or, where it is none, of a name.
+
+    Raises:
+        BadInput: there is no such class.
+    """
     if said.isdecimal() and int(said) < len(classes):
         return int(said)
     if said in classes:
         return classes.index(said)
     raise BadInput(
-        f"There is no class {said!r} to aim at: give a number from 0 to {len(classes) - 1}, a "
-        "class name, or all."
+        f"There is no class {said!r} to aim at or begin from: give a number from 0 to "
+        f"{len(classes) - 1}, a class name, or all."
     )

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
 import json
-import math
 import os
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +22,7 @@ from introspect.telling import (
     tell_noise,
     tell_report,
 )
-from introspect.terminal import BAD_INPUT, Bar, Parser
+from introspect.terminal import BAD_INPUT, Bar, Parser, listening, read_preprocessing
 
 INTERRUPTED = 130
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -169,6 +165,12 @@ def _add_build(commands: Any) -> None:
         help="how long the map learns (default: standard; careful takes ten times as long)",
     )
     command.add_argument("--epochs", type=int, metavar="N", help="passes over the data for the map")
+    command.add_argument(
+        "--checkpoints",
+        nargs="+",
+        metavar="PATH",
+        help="folder or files of weights kept while it learnt, to play the training on the map",
+    )
     command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     command.add_argument("--seed", type=int, default=0, metavar="S")
     _add_json(command)
@@ -187,15 +189,17 @@ def build(options: argparse.Namespace) -> Answer:
         "out": options.out,
         "layers": options.layers,
         "test": options.test,
-        "preprocessing": _preprocessing(options.preprocess),
+        "preprocessing": read_preprocessing(options.preprocess),
         "link": options.link,
         "preset": options.preset,
         "epochs": options.epochs,
         "device": options.device,
         "seed": options.seed,
+        "checkpoints": options.checkpoints,
     }
     # The same command on the same files goes on where it was stopped or killed.
-    files = [Path(str(value)) for value in arguments.values()]
+    texts = [value for value in arguments.values() if isinstance(value, str)]
+    files = [Path(text) for text in texts + (options.checkpoints or [])]
     stamps = [file.stat().st_mtime_ns for file in files if file.is_file()]
     said = json.dumps([os.getcwd(), arguments, stamps]).encode()
     bar = Bar(cache_dir() / "builds" / hashlib.sha256(said).hexdigest()[:16])
@@ -208,22 +212,6 @@ def build(options: argparse.Namespace) -> Answer:
         bar.close()
     bar.forget()
     return answer
-
-
-def _preprocessing(text: str | None) -> dict[str, list[float]] | None:
-    """Mean and std as a layer list states them, from `0.13/0.31` or `0.5,0.5,0.4/0.2,0.2,0.2`."""
-    if text is None:
-        return None
-    try:
-        mean, std = ([float(value) for value in side.split(",")] for side in text.split("/"))
-    except ValueError:
-        mean, std = [], []
-    if not mean or len(mean) != len(std) or not all(map(math.isfinite, mean)) or min(std) <= 0:
-        raise BadInput(
-            f"--preprocess {text} is not mean/std: give two numbers such as 0.13/0.31, "
-            "or one for each channel such as 0.5,0.5,0.4/0.2,0.2,0.2."
-        )
-    return {"mean": mean, "std": std}
 
 
 def _add_locate(commands: Any) -> None:
@@ -254,59 +242,55 @@ def locate(options: argparse.Namespace) -> Answer:
 def _add_attack(commands: Any) -> None:
     command = _command(commands, attack, tell_attack)
     command.add_argument("atlas", metavar="ATLAS", help="atlas, by path or name")
-    _add_sample(command)
+    which = command.add_mutually_exclusive_group(required=True)
+    _add_sample(which, required=False)
+    which.add_argument("--samples", type=int, metavar="N", help="so many instead, of every class")
+    command.add_argument("--of", metavar="C", help="with --samples: only of this class")
+    command.add_argument("--any", action="store_true", help="with --samples: wrong answers too")
+    command.add_argument("--split", default="test", help="with --samples: test (default), all, ...")
+    command.add_argument("--seed", type=int, default=0, metavar="S", help="with --samples")
     command.add_argument(
         "--target", metavar="T", default="all", help="class number or name to aim at (default: all)"
     )
-    command.add_argument("--method", default="fgsm", help="fgsm (default) or pgd")
+    command.add_argument("--method", default="fgsm", help="fgsm (default), pgd or evasive")
     command.add_argument("--steps", type=int, metavar="N", help="how many steps the walk has")
     command.add_argument(
-        "--epsilon", type=float, metavar="E", help="fgsm: size of a step; pgd: radius of the ball"
+        "--epsilon", type=float, metavar="E", help="fgsm: size of a step; else: radius of the ball"
     )
     command.add_argument("--loss", help="squared (default), or logits, which does not stall")
     command.add_argument("-o", "--out", metavar="OUT.npz", help="file for every step of every walk")
     _add_json(command)
 
 
-def _add_sample(command: Parser) -> None:
+def _add_sample(command: Any, required: bool = True) -> None:
     command.add_argument(
-        "--sample", metavar="I", required=True, help="id of a sample, or such as test:907"
+        "--sample", metavar="I", required=required, help="id of a sample, or such as test:907"
     )
 
 
 def attack(options: argparse.Namespace) -> Answer:
-    """Attacks a sample towards every class and follows each step on the map."""
+    """Attacks a sample, or many, towards every class and follows each step on the map."""
     from introspect.attacking import attack_sample
+    from introspect.fanning import attack_samples
     from introspect.library import find
 
-    bar = Bar()
+    settings = {name: getattr(options, name) for name in ("steps", "epsilon", "loss")}
+    out = None if options.out is None else Path(options.out)
+    how = (options.target, options.method, settings)
+    choice = {"seed": options.seed, "split": options.split, "right": not options.any}
+    bar, atlas = Bar(), find(options.atlas)
     try:
-        with _listening() as interrupted:
-            return attack_sample(
-                find(options.atlas),
-                options.sample,
-                options.target,
-                options.method,
-                {name: getattr(options, name) for name in ("steps", "epsilon", "loss")},
-                None if options.out is None else Path(options.out),
-                lambda done, total: bar("attacking", done, total) or not interrupted(),
-            )
+        with listening() as interrupted:
+
+            def tell(done: int, total: int) -> bool:
+                return bool(bar("attacking", done, total)) or not interrupted()
+
+            if options.samples is None:
+                return attack_sample(atlas, options.sample, *how, out, tell)
+            choice["of"] = options.of
+            return attack_samples(atlas, options.samples, *how, choice, out, tell)
     finally:
         bar.close()
-
-
-@contextlib.contextmanager
-def _listening() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C was pressed: asked by work that ends in good order and keeps what it has."""
-    pressed = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield pressed.is_set
-        return
-    before = signal.signal(signal.SIGINT, lambda number, frame: pressed.set())
-    try:
-        yield pressed.is_set
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _add_noise(commands: Any) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import torch
 from jaxtyping import Float, Float32, Int64
 
 from introspect.atlas import Atlas
-from introspect.attacks.base import AbstractAttack, make_attack
+from introspect.attacks.base import AbstractAttack
 from introspect.errors import BadInput, Cancelled
 from introspect.plugin import Progress
 from introspect.samples import SPLITS
@@ -27,6 +28,11 @@ from introspect.trajectory import Witness, find_targets, first_true
 
 TOGETHER = 128
 """Walks made as one batch: enough to keep the processor busy, little enough for the memory."""
+
+LARGEST = 1 << 30
+"""Most bytes of places kept, and of pictures made at once."""
+
+PER_SAMPLE = ("row", "source", "label", "z", "success_step", "alarm_step", "linf", "stalled")
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,28 +166,49 @@ class FlowCancelled(Cancelled):
 
 
 def choose_rows(
-    atlas: Atlas, count: int = 300, seed: int = 0, split: str = "test"
+    atlas: Atlas,
+    count: int = 300,
+    seed: int = 0,
+    split: str = "test",
+    classes: Sequence[int] | None = None,
+    right: bool = True,
 ) -> Int64[np.ndarray, " m"]:
-    """Rows to attack: correctly classified samples of a split, equally many of every class.
+    """Rows to attack: samples of a split, equally many of every class.
 
-    Fewer where a class has fewer; by chance, the same for the same seed, in order.
+    A sample counts to the class that the network takes it for: there its walk begins. Fewer where
+    a class has fewer; by chance, the same for the same seed, in order.
+
+    Args:
+        split: train, validation, test or all.
+        classes: only those; all when left out.
+        right: only samples that the network gets right.
 
     Raises:
-        BadInput: no such split, fewer than one sample asked for, or none is classified correctly.
+        BadInput: no such split or class, fewer than one sample asked for, or none is left.
     """
+    points, k = atlas.points, len(atlas.classes)
     if count < 1:
         raise BadInput(f"A fan needs at least one sample; got {count}.")
-    if split not in SPLITS:
-        raise BadInput(f"There is no split {split!r}: choose {', '.join(SPLITS)}.")
-    points = atlas.points
-    fit = np.flatnonzero((points.split == SPLITS.index(split)) & points.correct)
+    if split not in (*SPLITS, "all"):
+        raise BadInput(f"There is no split {split!r}: choose {', '.join(SPLITS)} or all.")
+    wanted = range(k) if classes is None else [int(one) for one in classes]
+    for one in wanted:
+        if not 0 <= one < k:
+            raise BadInput(f"There is no class {one} to begin at: choose 0 to {k - 1}.")
+    fits = np.isin(points.predicted, list(wanted))
+    if split != "all":
+        fits &= points.split == SPLITS.index(split)
+    if right:
+        fits &= points.correct
+    fit = np.flatnonzero(fits)
     if not len(fit):
-        raise BadInput(f"No sample of the {split} split is classified correctly: choose another.")
+        kind = "is classified correctly" if right else "is left"
+        raise BadInput(f"No sample of this choice {kind}: choose another split or other classes.")
     order = np.random.default_rng(seed).permutation(fit)
-    label = points.label[order]
+    group = points.predicted[order]
     place = np.zeros(len(order), np.int64)
-    for one in np.unique(label):
-        place[label == one] = np.arange((label == one).sum())
+    for one in np.unique(group):
+        place[group == one] = np.arange((group == one).sum())
     return np.sort(order[np.argsort(place, kind="stable")][:count])
 
 
@@ -192,6 +219,8 @@ def fan(
     targets: Sequence[int] | Int64[np.ndarray, " T"] | None = None,
     threshold: float | None = None,
     on_step: Progress | None = None,
+    on_part: Callable[[Flow], None] | None = None,
+    known: Flow | None = None,
 ) -> Flow:
     """Attacks many recorded samples towards every target and keeps the walks on the map.
 
@@ -200,9 +229,12 @@ def fan(
         targets: class numbers; all k classes when left out.
         threshold: log_error above which the alarm sounds; the atlas's when left out.
         on_step: told (steps done, steps in all) over all samples.
+        on_part: given the Flow of every few samples as soon as they are done.
+        known: the first samples of the same fan, made before: they are not made again.
 
     Raises:
-        BadInput: as `trace`; no rows, a row that is not there, or the atlas has no inputs.
+        BadInput: as `trace`; no rows, a row that is not there, more than fits into memory, or the
+            atlas has no inputs.
         FlowCancelled: `on_step` answered False; its `done` holds the finished samples.
     """
     row = np.array(rows, np.int64).reshape(-1)
@@ -211,14 +243,19 @@ def fan(
     if atlas.samples is None:
         raise BadInput("This atlas came without its inputs, so there is nothing to attack.")
     target = find_targets(targets, len(atlas.classes))
+    check_size(atlas, len(row), len(target), attack.steps)
     alarm = atlas.thresholds["log_error"] if threshold is None else float(threshold)
-    device = atlas.engine.device
+    device, total = atlas.engine.device, attack.steps + 1
     every = max(1, TOGETHER // len(target))
     batches = [row[start : start + every] for start in range(0, len(row), every)]
-    total = attack.steps + 1
-    parts: list[dict[str, np.ndarray]] = []
-    aim = torch.from_numpy(target).to(device)
-    for number, mine in enumerate(batches):
+    parts = [_part(atlas, row[:0], target, None, total, alarm, attack)]
+    if known is not None:
+        if not np.array_equal(known.row, row[: len(known)]):
+            raise BadInput("What was made before belongs to another fan: start a new one.")
+        parts.append(known)
+    begun = 0 if known is None else -(-len(known) // every)
+    aim = torch.tensor(target, device=device)
+    for number, mine in list(enumerate(batches))[begun:]:
 
         def tell(done: int, _: int, number: int = number) -> bool:
             if on_step is None:
@@ -231,98 +268,73 @@ def fan(
             with Witness(atlas.engine, len(start), total, tell) as witness:
                 path = attack.path(witness, start, aim.repeat(len(mine)))
         except Cancelled as stop:
-            done = row[: number * every]
-            raise FlowCancelled(_joined(atlas, done, target, parts, total, alarm, attack)) from stop
+            raise FlowCancelled(join(parts)) from stop
         seen = witness.answer(path)
-        shape = (len(mine), len(target))
-        there = seen["outputs"].argmax(2) == np.tile(target, len(mine))[:, None]
-        success = first_true(there)
-        still = ((seen["stalled"] == 1) & ~there).sum(1)
+        if not np.isfinite(seen["outputs"]).all():
+            raise BadInput("The network's outputs are not finite on the way: try fewer steps.")
         moved = (path[-1] - start).flatten(1).abs().amax(1).cpu().numpy()
-        parts.append(
-            {
-                "z": seen["z"].reshape(*shape, *seen["z"].shape[1:]),
-                "success_step": success.reshape(shape),
-                "alarm_step": first_true(seen["log_error"] > alarm).reshape(shape),
-                "linf": moved.reshape(shape),
-                "stalled": still.reshape(shape),
-            }
-        )
+        parts.append(_part(atlas, mine, target, {**seen, "moved": moved}, total, alarm, attack))
+        if on_part is not None:
+            on_part(parts[-1])
     if on_step is not None:
         on_step(len(batches) * total, len(batches) * total)
-    return _joined(atlas, row, target, parts, total, alarm, attack)
+    return join(parts)
 
 
-def _joined(
+def check_size(atlas: Atlas, samples: int, targets: int, steps: int) -> None:
+    """Refuses what would not fit into memory.
+
+    Raises:
+        BadInput: more than a gigabyte of places, or of pictures made at once.
+    """
+    values = int(np.prod(atlas.classifier.input_shape))
+    together = min(samples, max(1, TOGETHER // targets)) * targets
+    if 8 * samples * targets * (steps + 1) > LARGEST or 4 * together * steps * values > LARGEST:
+        raise BadInput(
+            f"The walks of {samples:,} samples towards {targets:,} classes in {steps:,} steps do "
+            "not fit into memory: choose fewer samples, classes or steps."
+        )
+
+
+def _part(
     atlas: Atlas,
     row: np.ndarray,
     target: np.ndarray,
-    parts: list[dict[str, np.ndarray]],
+    seen: dict[str, np.ndarray] | None,
     points: int,
     threshold: float,
     attack: AbstractAttack,
 ) -> Flow:
-    shape = (0, len(target))
-    empty = {
-        "z": np.zeros((*shape, points, 2), np.float32),
-        "success_step": np.zeros(shape, np.int64),
-        "alarm_step": np.zeros(shape, np.int64),
-        "linf": np.zeros(shape, np.float32),
-        "stalled": np.zeros(shape, np.int64),
-    }
-    columns = {name: np.concatenate([empty[name], *(p[name] for p in parts)]) for name in empty}
+    """The Flow of some rows from what a witness saw of them; of no rows without a witness."""
+    shape, k = (len(row), len(target)), len(atlas.classes)
+    if seen is None:
+        none = np.zeros((0, points), np.float32)
+        seen = {"z": none, "outputs": np.zeros((0, points, k)), "log_error": none}
+        seen |= {"stalled": none, "moved": np.zeros(0, np.float32)}
+    there = seen["outputs"].argmax(2) == np.tile(target, len(row))[:, None]
     return Flow(
         row=row,
         source=atlas.points.predicted[row],
         label=atlas.points.label[row],
         target=target,
-        k=len(atlas.classes),
+        z=seen["z"].reshape(*shape, points, 2),
+        success_step=first_true(there).reshape(shape),
+        alarm_step=first_true(seen["log_error"] > threshold).reshape(shape),
+        linf=seen["moved"].reshape(shape),
+        stalled=((seen["stalled"] == 1) & ~there).sum(1).reshape(shape),
+        k=k,
         threshold=threshold,
         attack=type(attack).__name__.lower(),
         settings=dataclasses.asdict(attack),  # pyright: ignore[reportArgumentType]
-        **columns,
     )
 
 
-def run_fan(arguments: dict[str, Any], report: Any) -> dict[str, Any]:
-    """The fan as a job: runs it, writes the npz file, answers the table of success rates.
-
-    Args:
-        arguments: `atlas` and `out` paths; optionally `count, seed, split, method, settings`.
-        report: told (stage, done, total); raises `Cancelled` when asked to stop: the samples
-            finished until then are written.
-    """
-    attack = make_attack(arguments.get("method") or "fgsm", **(arguments.get("settings") or {}))
-    report("Opening the atlas", 0, 1)
-    atlas = Atlas.load(arguments["atlas"])
-    rows = choose_rows(
-        atlas,
-        int(arguments.get("count") or 300),
-        int(arguments.get("seed") or 0),
-        arguments.get("split") or "test",
-    )
-
-    def tell(done: int, total: int) -> bool:
-        try:
-            report("Attacking", done, total)
-        except Cancelled:
-            return False
-        return True
-
-    out = Path(arguments["out"])
-    try:
-        flow = fan(atlas, rows, attack, on_step=tell)
-    except FlowCancelled as stop:
-        write_flow(stop.done, out)
-        raise
-    write_flow(flow, out)
-    rate = flow.success_rate
-    return {
-        "out": str(out),
-        "samples": len(flow),
-        "success": [[None if np.isnan(v) else float(v) for v in line] for line in rate],
-        "stalled": int((flow.stalled > 0).sum()),
-    }
+def join(parts: Sequence[Flow]) -> Flow:
+    """Flows of the same attack on different samples as one."""
+    names = [field.name for field in dataclasses.fields(Flow)]
+    own = {name: [getattr(part, name) for part in parts] for name in names}
+    rows = {name: np.concatenate(own[name]) for name in PER_SAMPLE}
+    return Flow(**{**{name: values[0] for name, values in own.items()}, **rows})
 
 
 def write_flow(flow: Flow, out: Path) -> None:
@@ -330,3 +342,20 @@ def write_flow(flow: Flow, out: Path) -> None:
     sink = io.BytesIO()
     np.savez(sink, **flow.arrays())  # pyright: ignore[reportArgumentType]
     write_file(out, sink.getvalue())
+
+
+def read_flow(file: Path) -> Flow:
+    """The flow in a file that `write_flow` wrote.
+
+    Raises:
+        BadInput: the file is gone or damaged.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as kept:
+            own = {field.name: kept[field.name] for field in dataclasses.fields(Flow)}
+        own |= {name: own[name].item() for name in ("k", "threshold", "attack")}
+        return Flow(**{**own, "settings": json.loads(str(own["settings"]))})
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise BadInput(
+            "What was computed of this attack is gone or damaged: run it again."
+        ) from error

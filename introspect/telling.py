@@ -39,6 +39,8 @@ def _columns(rows: Iterable[list[str]]) -> list[str]:
 def tell_build(answer: Answer) -> str:
     """The measures of the new map, as lines for a person."""
     seconds = answer["seconds"]
+    snapshots = answer.get("checkpoints", 0)
+    followed = (f"{snapshots} snapshots of the training followed",) if snapshots else ()
     return "\n".join(
         (
             f"{answer['n']:,} samples, {answer['p']:,} units, {answer['k']} classes",
@@ -47,6 +49,7 @@ def tell_build(answer: Answer) -> str:
             f"trustworthiness of the map      {answer['trustworthiness']:.4f}",
             f"seconds: record {seconds['record']:.1f}, map {seconds['map']:.1f}, "
             f"estimator {seconds['estimator']:.1f}, on {answer['device']}",
+            *followed,
         )
     )
 
@@ -61,6 +64,8 @@ def tell_locate(answer: Answer) -> str:
 
 def tell_attack(answer: Answer) -> str:
     """How far every walk got: when the target was reached and when the alarm sounded."""
+    if "samples" in answer:
+        return _tell_flow(answer)
     names, source = answer["classes"], answer["source"]
     lines = [f"taken for {names[source]} at the start; {answer['points'] - 1} steps made"]
     rows = [["target", "reached at", "alarm at", "moved by"]]
@@ -83,6 +88,33 @@ def tell_attack(answer: Answer) -> str:
     return "\n".join([*lines, *([answer["out"]] if answer["out"] else [])])
 
 
+WIDE = 12
+"""Most classes whose table fits into a terminal."""
+
+
+def _tell_flow(answer: Answer) -> str:
+    names, targets = answer["classes"], answer["targets"]
+    lines = [
+        f"{answer['arrived']:,} of {answer['walks']:,} walks of {answer['samples']:,} samples "
+        f"reach their target; the alarm sounds no later in {answer['alarmed']:,} of them"
+    ]
+    if len(targets) <= WIDE:
+        lines.append("share that arrives, by class at the start (rows) and target (columns):")
+        rows = [["", *(names[target][:10] for target in targets)]]
+        for source, line in enumerate(answer["success"]):
+            if answer["sources"][source]:
+                shares = ["-" if share is None else f"{share:.0%}" for share in line]
+                rows.append([names[source][:10], *shares])
+        lines += _columns(rows)
+    if answer["stalled"]:
+        lines.append(
+            f"{answer['stalled']:,} walks came to a stand, because the gradient is exactly 0; "
+            "--loss logits goes on."
+        )
+    lines += [f"gateway {i}: {one['told']}" for i, one in enumerate(answer["gateways"], 1)]
+    return "\n".join([*lines, *([answer["out"]] if answer["out"] else [])])
+
+
 def _step(number: int | None) -> str:
     if number is None:
         return "never"
@@ -101,7 +133,7 @@ def tell_report(answer: Answer) -> str:
     """The verdicts as lines for a person."""
     lines = []
     for name, claims in answer["claims"].items():
-        lines.append(name)
+        lines.append(f"{claims[0]['data']}: {name}" if claims else name)
         for claim in claims:
             lines.append(f"  {claim['figure']:<8} {claim['verdict']:<23} {claim['claim']}")
             lines.append(f"           paper: {claim['paper']}; ours: {claim['ours']}")

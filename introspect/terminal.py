@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import math
 import shutil
+import signal
 import sys
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
+
+from introspect.errors import BadInput
 
 BAD_INPUT = 2
 
@@ -56,3 +63,37 @@ class Bar:
         """Removes what was kept for going on with the work: it is done."""
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def read_preprocessing(text: str | None) -> dict[str, list[float]] | None:
+    """Mean and std as a layer list states them, from `0.13/0.31` or `0.5,0.5,0.4/0.2,0.2,0.2`.
+
+    Raises:
+        BadInput: it is not two lists of equally many numbers, the second above 0.
+    """
+    if text is None:
+        return None
+    try:
+        mean, std = ([float(value) for value in side.split(",")] for side in text.split("/"))
+    except ValueError:
+        mean, std = [], []
+    if not mean or len(mean) != len(std) or not all(map(math.isfinite, mean)) or min(std) <= 0:
+        raise BadInput(
+            f"--preprocess {text} is not mean/std: give two numbers such as 0.13/0.31, "
+            "or one for each channel such as 0.5,0.5,0.4/0.2,0.2,0.2."
+        )
+    return {"mean": mean, "std": std}
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed: asked by work that ends in good order and keeps what it has."""
+    pressed = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed.is_set
+        return
+    before = signal.signal(signal.SIGINT, lambda number, frame: pressed.set())
+    try:
+        yield pressed.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)

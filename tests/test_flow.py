@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from introspect import jobs
 from introspect.atlas import Atlas
 from introspect.attacks.fgsm import Fgsm
-from introspect.errors import BadInput, Cancelled
-from introspect.flow import Flow, FlowCancelled, choose_rows, fan, run_fan
+from introspect.errors import BadInput
+from introspect.flow import (
+    Flow,
+    FlowCancelled,
+    check_size,
+    choose_rows,
+    fan,
+    read_flow,
+    write_flow,
+)
 from introspect.trajectory import trace
 
 STEPS = 30
@@ -119,6 +126,8 @@ def test_what_was_finished_before_a_cancel_is_kept(
     [
         (lambda a: choose_rows(a, 0), "at least one sample; got 0"),
         (lambda a: choose_rows(a, 5, split="holdout"), "There is no split 'holdout'"),
+        (lambda a: choose_rows(a, 5, classes=[11]), "There is no class 11 to begin at"),
+        (lambda a: fan(a, [0], Fgsm(epsilon=1.5)), "The epsilon 1.5 does not fit"),
         (lambda a: fan(a, [], Fgsm()), "Choose at least one row"),
         (lambda a: fan(a, [10**7], Fgsm()), "Choose at least one row"),
         (lambda a: fan(a, [0], Fgsm(), targets=[11]), "There is no class 11"),
@@ -129,41 +138,85 @@ def test_what_cannot_be_attacked_is_refused(call: Any, sentence: str, atlas: Atl
         call(atlas)
 
 
-def test_the_fan_runs_as_a_job_in_its_own_process(atlas: Atlas, tmp_path: Path) -> None:
-    assert atlas.folder is not None
-    arguments = {
-        "atlas": str(atlas.folder.parent),
-        "out": str(tmp_path / "fan.npz"),
-        "count": 20,
-        "settings": {"steps": 10},
-    }
-    job = jobs.start("introspect.flow:run_fan", arguments, "Fan")
-    until = time.monotonic() + 60
-    while job.state().live and time.monotonic() < until:
-        time.sleep(0.1)
-    state = job.state()
-    assert state.state == "done", state.message
-    assert state.result is not None and state.result["samples"] == 20
-    with np.load(tmp_path / "fan.npz", allow_pickle=False) as kept:
-        assert kept["z"].shape == (20, 10, 11, 2)
-        wanted = fan(atlas, kept["row"], Fgsm(steps=10))
-        np.testing.assert_allclose(kept["z"], wanted.z, atol=0.2)
-        np.testing.assert_array_equal(kept["source"], wanted.source)
-    rate = np.array(state.result["success"], float)
-    np.testing.assert_allclose(rate, wanted.success_rate, atol=0.51)
+def test_rows_of_chosen_classes_and_wrong_answers_too(atlas: Atlas) -> None:
+    points = atlas.points
+    few = choose_rows(atlas, 20, classes=[3, 8])
+    assert (np.bincount(points.predicted[few], minlength=10)[[3, 8]] == 10).all()
+    wrong = np.flatnonzero(~points.correct & (points.split == 2))
+    every = choose_rows(atlas, 10**6, right=False)
+    assert len(wrong) and np.isin(wrong, every).all()
+    assert len(choose_rows(atlas, 10**6, split="all", right=False)) == len(points)
 
 
-def test_a_stopped_job_leaves_the_finished_samples(atlas: Atlas, tmp_path: Path) -> None:
-    assert atlas.folder is not None
-    out = tmp_path / "half.npz"
-    arguments = {"atlas": str(atlas.folder.parent), "out": str(out), "count": 36}
-    arguments["settings"] = {"steps": 5}
+def test_parts_made_before_are_not_made_again(atlas: Atlas, rows: np.ndarray, flow: Flow) -> None:
+    parts: list[Flow] = []
+    told: list[int] = []
 
-    def report(stage: str, done: int, total: int, message: str = "") -> None:
-        if done == 8:
-            raise Cancelled("Stopped.")
+    def stop(done: int, total: int) -> bool:
+        return done < STEPS + 8
 
-    with pytest.raises(Cancelled):
-        run_fan(arguments, report)
-    with np.load(out, allow_pickle=False) as kept:
-        assert kept["z"].shape == (12, 10, 6, 2)
+    with pytest.raises(FlowCancelled):
+        fan(atlas, rows, Fgsm(steps=STEPS), on_step=stop, on_part=parts.append)
+    assert [len(part) for part in parts] == [12]
+    whole = fan(
+        atlas,
+        rows,
+        Fgsm(steps=STEPS),
+        on_step=lambda done, total: told.append(done),
+        known=parts[0],
+    )
+    assert told[0] > STEPS and len(whole) == 40
+    np.testing.assert_array_equal(whole.z, flow.z)
+    np.testing.assert_array_equal(whole.success_step, flow.success_step)
+    with pytest.raises(BadInput, match="belongs to another fan"):
+        fan(atlas, rows[::-1], Fgsm(steps=STEPS), known=parts[0])
+
+
+def test_flow_is_read_back_as_it_was_written(flow: Flow, tmp_path: Path) -> None:
+    write_flow(flow, tmp_path / "flow.npz")
+    back = read_flow(tmp_path / "flow.npz")
+    for name, value in vars(flow).items():
+        np.testing.assert_array_equal(getattr(back, name), value, name)
+    assert not back.z.flags.writeable
+    (tmp_path / "flow.npz").write_bytes(b"PK nothing")
+    with pytest.raises(BadInput, match="gone or damaged: run it again"):
+        read_flow(tmp_path / "flow.npz")
+
+
+def test_walks_that_stand_still_are_counted(atlas: Atlas, rows: np.ndarray) -> None:
+    calm = fan(atlas, rows[:3], Fgsm(steps=4, epsilon=0.0))
+    other = calm.source[:, None] != calm.target[None, :]
+    assert not calm.linf.any() and (calm.success_step[other] == -1).all()
+    assert (calm.success_step[~other] == 0).all()
+
+    class Dead(torch.autograd.Function):
+        """Answers as the network does and gives back a gradient of exactly 0."""
+
+        @staticmethod
+        def forward(ctx: Any, logits: torch.Tensor) -> torch.Tensor:
+            return logits.clone()
+
+        @staticmethod
+        def backward(ctx: Any, slope: torch.Tensor) -> torch.Tensor:  # pyright: ignore
+            return torch.zeros_like(slope)
+
+    class Still(Fgsm):
+        def path(self, classifier: Any, x: Any, target: Any) -> Any:
+            class Asked:
+                bounds, link = classifier.bounds, classifier.link
+                link_outputs = staticmethod(classifier.link_outputs)
+
+                def __call__(self, x: torch.Tensor) -> torch.Tensor:
+                    return Dead.apply(classifier(x))  # pyright: ignore
+
+            return super().path(Asked(), x, target)
+
+    still = fan(atlas, rows[:3], Still(steps=4))
+    # The last point has no step after it, but its gradient is looked at all the same.
+    assert (still.stalled[other] == 5).all() and not still.stalled[~other].any()
+
+
+def test_fan_that_would_not_fit_into_memory_is_refused(atlas: Atlas) -> None:
+    check_size(atlas, 10_000, 10, 100)
+    with pytest.raises(BadInput, match="choose fewer samples, classes or steps"):
+        check_size(atlas, 10_000, 100, 1000)

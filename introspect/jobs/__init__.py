@@ -27,7 +27,7 @@ from introspect.store import cache_dir, write_file
 
 FUNCTIONS = (
     "introspect.building:build_folder",
-    "introspect.flow:run_fan",
+    "introspect.fanning:run_fan",
     "introspect.jobs.rehearsal:count",
 )
 """The only functions a worker runs; each is called with (arguments, report)."""
@@ -80,6 +80,11 @@ class Job:
     @property
     def log(self) -> Path:
         return self.folder / "log.txt"
+
+    @property
+    def function(self) -> str:
+        """What it does, "module:name"."""
+        return _read(self.folder / "job.json").get("function", "")
 
     @property
     def arguments(self) -> dict[str, Any]:
