@@ -20,28 +20,11 @@ from torch import nn
 
 from introspect.activation import Layer, device_of, find_layers, first_line, first_tensor
 from introspect.errors import BadInput
-from introspect.formats.layers import (
-    LayerList,
-    build_module,
-    list_layers,
-    read_layers,
-    write_layers,
-)
-from introspect.formats.safetensors import fill_module, read_tensors, write_tensors
+from introspect.formats.blueprint import Reading, read_blueprint, write_blueprint
+from introspect.formats.safetensors import read_tensors
+from introspect.preprocessing import Preprocessing
 
 LINKS = ("sigmoid", "softmax", "probabilities")
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """Per-channel mean and standard deviation, applied inside the classifier."""
-
-    mean: tuple[float, ...] = (0.0,)
-    std: tuple[float, ...] = (1.0,)
-
-    @property
-    def identity(self) -> bool:
-        return all(v == 0 for v in self.mean) and all(v == 1 for v in self.std)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +50,9 @@ class Classifier:
             tall = (-1,) + (1,) * (len(self.input_shape) - 1)
             mean = torch.tensor(self.preprocessing.mean, device=self.device).reshape(tall)
             std = torch.tensor(self.preprocessing.std, device=self.device).reshape(tall)
+            if self.preprocessing.inverted:
+                # (low + high - x - mean) / std, in the two operations that are done anyway
+                mean, std = sum(self.bounds) - mean, -std
             object.__setattr__(self, "_shift", (mean, std))
 
     @classmethod
@@ -166,7 +152,11 @@ class Classifier:
                 f"The network takes float32 in [0, 1]; got {x.dtype}: divide by 255 first."
             )
         x = x.to(self.device, torch.float32)
-        return x if self._shift is None else (x - self._shift[0]) / self._shift[1]
+        if self._shift is None:
+            return x
+        if self.preprocessing.swapped:
+            x = x.flip(1)
+        return (x - self._shift[0]) / self._shift[1]
 
     def logits_of(self, output: Any) -> torch.Tensor:
         """The `m k` logits inside what the module returned."""
@@ -231,7 +221,9 @@ def _fitting(preprocessing: Preprocessing, shape: tuple[int, ...]) -> Preprocess
             )
     if min(std) <= 0:
         raise BadInput(f"The preprocessing's std must be above 0; got {std}.")
-    return Preprocessing(mean, std)
+    if preprocessing.swapped and (len(shape) != 3 or shape[0] != 3):
+        raise BadInput("Only pictures of three channels can have their channels swapped.")
+    return dataclasses.replace(preprocessing, mean=mean, std=std)
 
 
 def _fingerprint(
@@ -282,20 +274,16 @@ def load_classifier(
         path = path / "model.safetensors"
     else:
         document = layers if layers is not None else _beside(path)
-    listed = read_layers(document)
-    if input_shape is not None:
-        listed = dataclasses.replace(listed, input_shape=tuple(int(side) for side in input_shape))
-    tensors = read_tensors(path)
-    module = build_module(listed)
-    fill_module(module, tensors)
-    mean_std = listed.preprocessing
+    blueprint = read_blueprint(document)
+    module = blueprint.make(read_tensors(path))
+    told = blueprint.reading
     return Classifier.of(
         module,
-        input_shape=listed.input_shape,
-        classes=classes or listed.classes,
-        link=link or listed.link,
-        preprocessing=preprocessing or (Preprocessing(*mean_std) if mean_std else None),
-        bounds=bounds or listed.bounds,
+        input_shape=input_shape or told.input_shape,
+        classes=classes or told.classes,
+        link=link or told.link,
+        preprocessing=preprocessing or told.preprocessing,
+        bounds=bounds or told.bounds,
     )
 
 
@@ -312,25 +300,18 @@ def _beside(path: Path) -> Path:
 def save_classifier(classifier: Classifier, folder: str | Path) -> bool:
     """Writes graph.json and model.safetensors; False, and nothing, where that cannot say all.
 
-    Only an `nn.Sequential` of listed layers, none used twice, is what its layer list says it is.
+    What can be written: an `nn.Sequential` of listed layers, none used twice; a network of
+    `introspect.architectures`; and one that was read from another format as a graph.
     """
-    listed = list_layers(classifier.module)
-    if listed is None:
-        return False
     given = classifier.preprocessing
-    document = LayerList(
+    reading = Reading(
         input_shape=classifier.input_shape,
-        layers=listed,
         classes=classifier.classes,
         link=classifier.link,
-        preprocessing=None if given.identity else (given.mean, given.std),
+        preprocessing=None if given.identity else given,
         bounds=classifier.bounds,
     )
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_layers(document, folder / "graph.json")
-    write_tensors(classifier.module.state_dict(), folder / "model.safetensors")
-    return True
+    return write_blueprint(classifier.module, reading, Path(folder))
 
 
 def read_classifier(folder: str | Path) -> Classifier:

@@ -7,16 +7,20 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
-from introspect import doctor
-from introspect.classifier import Classifier, Preprocessing, save_classifier
-from introspect.doctor import AS_GIVEN, BYTES, DATA, INVERTED, SIGNED, UNIT, examine
+from introspect import preparation
+from introspect.classifier import Classifier, save_classifier
+from introspect.doctor import examine
 from introspect.errors import BadInput
+from introspect.preparation import AS_GIVEN, BYTES, DATA, INVERTED, SIGNED, UNIT
+from introspect.preprocessing import Preprocessing
 from introspect.samples import save_samples
 
 KEYS = {
     "format", "ok", "reason", "layers", "input_shape", "classes", "accuracy", "preprocessing",
+    "plausible", "verdict", "architectures", "missing", "notes",
 }  # fmt: skip
 
 
@@ -48,6 +52,8 @@ def test_model_with_data_is_told_completely(model, data, mlp, digits):
     assert found["accuracy"][UNIT] == pytest.approx(share_right(mlp, digits))
     assert max(found["accuracy"], key=found["accuracy"].get) == UNIT
     assert found["preprocessing"] == {"name": UNIT, "mean": [0.0], "std": [1.0]}
+    assert found["plausible"] and "so its accuracy is plausible" in found["verdict"]
+    assert all(layer["bytes"] == 2 * layer["units"] for layer in found["layers"])
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
@@ -90,8 +96,8 @@ def test_preprocessing_of_the_training_is_found(tmp_path, data, mlp, digits, nam
 def test_inverted_data_are_recognised(tmp_path, model, digits):
     np.savez(tmp_path / "inverted.npz", x=255 - digits.x, y=digits.y, split=digits.split)
     found = examine(model, data=tmp_path / "inverted.npz")
-    assert max(found["accuracy"], key=found["accuracy"].get) == INVERTED
-    assert "swap black and white" in found["reason"] and found["ok"]
+    assert found["ok"] and found["preprocessing"]["inverted"] is True
+    assert found["preprocessing"]["name"].endswith(INVERTED) and INVERTED in found["reason"]
 
 
 def test_tables_are_tried_as_they_are_and_standardised(tmp_path):
@@ -135,12 +141,25 @@ def test_data_without_labels_are_no_hindrance(tmp_path, model, digits):
     assert found["ok"] and found["accuracy"] is None and "no labels" in found["reason"]
 
 
-def test_weights_without_layer_list_say_what_is_missing(tmp_path, model):
+def test_weights_without_layer_list_are_told_by_their_shapes(tmp_path, model, data):
+    """Which activation an MLP has no shape tells: labelled data do."""
     alone = tmp_path / "alone.safetensors"
     alone.write_bytes((model / "model.safetensors").read_bytes())
     found = examine(alone)
+    assert found["ok"] and found["input_shape"] == [1, 8, 8]
+    fitting = [one["name"] for one in found["architectures"] if one["fits"]]
+    assert fitting == ["mlp", "mlp-elu", "mlp-tanh", "mlp-sigmoid", "mlp-gelu"]
+    assert "labelled data tell which" in found["notes"][-1] and "--data" in found["missing"][0]
+    tried = examine(alone, data=data)
+    assert tried["architectures"][0]["name"] == "mlp-elu" and tried["plausible"]
+    assert max(tried["accuracy"].values()) == examine(model, data=data)["accuracy"][UNIT]
+
+
+def test_weights_of_no_known_network_say_what_is_missing(tmp_path):
+    save_file({"w": torch.zeros(3, 4), "v": torch.zeros(5, 7)}, tmp_path / "odd.safetensors")
+    found = examine(tmp_path / "odd.safetensors")
     assert not found["ok"] and "weights only" in found["reason"]
-    assert "give its layer list too" in found["reason"]
+    assert "give its layer list too" in found["reason"] and "--arch" in found["missing"][0]
 
 
 def test_weights_that_do_not_fit_name_the_tensor(tmp_path, model):
@@ -171,13 +190,13 @@ def test_every_other_file_is_named_and_never_opened(tmp_path):
     (tmp_path / "k.zip").write_bytes(b"PK\x03\x04 and no more")
     (tmp_path / "l").mkdir()
     expected = {
-        "a.pth": ("PyTorch pickle", "never opens it"),
-        "b.pt": ("TorchScript", "never opens it"),
-        "c.pt2": ("PyTorch export (pt2)", "does not read"),
+        "a.pth": ("PyTorch pickle", "is damaged"),
+        "b.pt": ("TorchScript", "introspect export --torchscript b.pt"),
+        "c.pt2": ("PyTorch export (pt2)", "c.pt2"),
         "d.npz": ("NumPy arrays", "holds data, not a model"),
-        "e.pkl": ("PyTorch pickle", "never opens it"),
-        "f.onnx": ("ONNX", "does not read"),
-        "g.h5": ("Keras HDF5", "does not read"),
+        "e.pkl": ("PyTorch pickle", "asks for os.system"),
+        "f.onnx": ("ONNX", "f.onnx"),
+        "g.h5": ("Keras HDF5", "introspect export my_module:build"),
         "h.yaml": ("layer list", "give the weights as MODEL"),
         "i.bin": ("", "no model file"),
         "j.safetensors": ("safetensors", "is empty"),
@@ -193,11 +212,11 @@ def test_every_other_file_is_named_and_never_opened(tmp_path):
 
 
 def test_only_a_part_of_large_data_is_tried(model, data, monkeypatch):
-    monkeypatch.setattr(doctor, "TRIED", 50)
+    monkeypatch.setattr(preparation, "TRIED", 50)
     sizes = []
-    inner = doctor._try
+    inner = preparation._try
     monkeypatch.setattr(
-        doctor, "_try", lambda c, s, **how: sizes.append(len(s)) or inner(c, s, **how)
+        preparation, "_try", lambda c, way, s: sizes.append(len(s)) or inner(c, way, s)
     )
     examine(model, data=data)
     assert set(sizes) == {50}

@@ -18,6 +18,7 @@ import yaml
 from torch import nn
 
 from introspect.errors import BadInput, NewerFormat
+from introspect.preprocessing import Preprocessing
 
 VERSION = 1
 DOCUMENT_BYTES = 1 << 20
@@ -59,7 +60,7 @@ class LayerList:
     layers: tuple[tuple[str, str, dict[str, Any]], ...]
     classes: tuple[str, ...] | None = None
     link: str = "auto"
-    preprocessing: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    preprocessing: Preprocessing | None = None
     bounds: tuple[float, float] = (0.0, 1.0)
 
 
@@ -187,12 +188,13 @@ def read_layers(document: str | Path | Mapping[str, Any]) -> LayerList:
         raise BadInput(
             f'The link "{link}" is unknown; use auto, sigmoid, softmax or probabilities.'
         )
+    mean_std = document.get("preprocessing")
     return LayerList(
         input_shape=tuple(shape),
         layers=layers,
         classes=None if classes is None else tuple(str(name) for name in classes),
         link=link,
-        preprocessing=_mean_std(document.get("preprocessing")),
+        preprocessing=None if mean_std is None else Preprocessing.parse(mean_std),
         bounds=_bounds(document.get("bounds", [0.0, 1.0])),
     )
 
@@ -203,16 +205,6 @@ def _is_count(value: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     return type(value) in (int, float) and math.isfinite(value)
-
-
-def _mean_std(given: Any) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    if given is None:
-        return None
-    if isinstance(given, Mapping) and set(given) == {"mean", "std"}:
-        pair = [v if isinstance(v, list) else [v] for v in (given["mean"], given["std"])]
-        if all(1 <= len(v) <= NUMBER and all(map(_is_number, v)) for v in pair):
-            return tuple(map(float, pair[0])), tuple(map(float, pair[1]))
-    raise BadInput('"preprocessing" must be {mean: [...], std: [...]}, one number a channel.')
 
 
 def _bounds(given: Any) -> tuple[float, float]:
@@ -367,5 +359,5 @@ def write_layers(listed: LayerList, file: str | Path) -> None:
         ],
     }
     if listed.preprocessing is not None:
-        document["preprocessing"] = dict(zip(("mean", "std"), listed.preprocessing, strict=True))
+        document["preprocessing"] = listed.preprocessing.document()
     Path(file).write_text(json.dumps(document, indent=1), encoding="utf-8")
