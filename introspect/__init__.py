@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from introspect.classifier import Classifier, load_classifier, save_classifier
     from introspect.engine import Positions
     from introspect.errors import BadInput, Cancelled, IntrospectError, NewerFormat
+    from introspect.evolution import Evolution, evolve
     from introspect.points import Points
     from introspect.recording import Recording, record
     from introspect.samples import Samples, load_samples
@@ -32,6 +33,7 @@ __all__ = [
     "Cancelled",
     "Chart",
     "Classifier",
+    "Evolution",
     "IntrospectError",
     "NewerFormat",
     "Points",
@@ -40,6 +42,7 @@ __all__ = [
     "Samples",
     "Trajectory",
     "build",
+    "evolve",
     "load",
     "load_classifier",
     "load_samples",
@@ -54,6 +57,7 @@ _HOME = {
     "Cancelled": "errors",
     "Chart": "atlas",
     "Classifier": "classifier",
+    "Evolution": "evolution",
     "IntrospectError": "errors",
     "NewerFormat": "errors",
     "Points": "points",
@@ -62,6 +66,7 @@ _HOME = {
     "Samples": "samples",
     "Trajectory": "trajectory",
     "build": "building",
+    "evolve": "evolution",
     "load": "building",
     "load_classifier": "classifier",
     "load_samples": "samples",

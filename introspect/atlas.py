@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,7 +15,6 @@ from jaxtyping import Float32, Int64
 from introspect.classifier import Classifier
 from introspect.engine import Engine, Positions
 from introspect.errors import BadInput
-from introspect.formats.safetensors import read_tensors
 from introspect.nearest import Nearest
 from introspect.plugin import Progress
 from introspect.points import Points
@@ -25,6 +24,9 @@ from introspect.recording import Recording, identify, record
 from introspect.samples import Samples
 from introspect.sheets import read_about, read_sheets
 from introspect.store import cache_dir
+
+if TYPE_CHECKING:
+    from introspect.evolution import Evolution
 
 __all__ = ["Atlas", "Chart", "Points", "Positions", "Thumbs"]
 
@@ -105,7 +107,7 @@ class Atlas:
     folder: Path | None = None
     made_of: Samples | None = None
     recorded: Recording | None = None
-    evolution: dict[str, np.ndarray] | None = None
+    evolution: Evolution | None = None
     _lock: Any = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -254,18 +256,18 @@ class Atlas:
         return Nearest.of(self.recording.h)
 
     @cached_property
-    def checkpoints(self) -> dict[str, np.ndarray] | None:
+    def checkpoints(self) -> Evolution | None:
         """How a fixed set of samples moved while the network learnt, or None where it was not kept.
 
-        `step` c; `id` s; `z` c s 2 (this atlas's encoder on the activations of then) and `outputs`
-        c s k, both float16.
+        Raises:
+            BadInput: what was kept is damaged.
         """
         if self.evolution is not None or self.folder is None:
             return self.evolution
+        from introspect.evolution import read_evolution
+
         file = self.folder / "checkpoints.safetensors"
-        if not file.exists():
-            return None
-        return {name: tensor.numpy() for name, tensor in read_tensors(file).items()}
+        return read_evolution(file, self.points) if file.exists() else None
 
     def picture(self, row: int) -> np.ndarray:
         """The picture of a row, uint8 `h w` or `h w 3`.

@@ -21,6 +21,7 @@ from introspect.atlas import Absent, Atlas, Thumbs
 from introspect.classifier import Classifier, Layer, Preprocessing, read_classifier, save_classifier
 from introspect.engine import Engine, Strangeness
 from introspect.errors import BadInput
+from introspect.evolution import write_evolution
 from introspect.formats.safetensors import read_tensors, write_tensors
 from introspect.library import find
 from introspect.points import Points, read_points, write_points
@@ -48,11 +49,7 @@ def save_atlas(atlas: Atlas, path: Path) -> Path:
         if atlas.complete:
             save_classifier(atlas.classifier, folder / "model")
         if atlas.evolution is not None:
-            kept = {
-                name: torch.from_numpy(np.ascontiguousarray(v))
-                for name, v in atlas.evolution.items()
-            }
-            write_tensors(kept, folder / "checkpoints.safetensors")
+            write_evolution(atlas.evolution, folder / "checkpoints.safetensors")
         if atlas.folder is None:
             _write_inputs(atlas, folder)
             if atlas.recorded is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
@@ -22,6 +22,7 @@ from introspect.classifier import Classifier, Preprocessing, load_classifier
 from introspect.engine import Engine, Strangeness
 from introspect.errors import BadInput
 from introspect.estimator import cross_fit, features, fit_estimator
+from introspect.evolution import check_checkpoints, evolve, find_checkpoints
 from introspect.measures import measure
 from introspect.points import Points
 from introspect.projections.infovae import InfoVAE, InfoVAEProjector
@@ -97,6 +98,7 @@ def build_atlas(
     seed: int = 0,
     device: str = "auto",
     umap: bool = False,
+    checkpoints: str | Path | Sequence[str | Path] | None = None,
     report: Report | None = None,
     work: Path | None = None,
 ) -> Atlas:
@@ -109,6 +111,8 @@ def build_atlas(
         preset: fast, standard, careful or paper: how long the InfoVAE learns.
         epochs: passes over the data instead of the preset's.
         umap: also lay the samples out with UMAP (slow; needs the optional package).
+        checkpoints: a folder or files of the network's training, to be followed on the map: see
+            `introspect.evolution`.
         report: told (stage, done, total); raises Cancelled to stop.
         work: folder for the recording and checkpoints: the same call goes on where it was killed.
 
@@ -121,6 +125,8 @@ def build_atlas(
     samples = _usable(samples.fitted(classifier.input_shape, classifier.classes))
     knobs = PRESETS[preset] | ({"epochs": epochs, "steps": 0} if epochs is not None else {})
     projection = replace(InfoVAE(), **knobs)
+    found = () if checkpoints is None else find_checkpoints(checkpoints)
+    check_checkpoints(classifier, found)
     clock: dict[str, float] = {}
     progress = _progress(report)
     with _timed(clock, "record"):
@@ -192,6 +198,12 @@ def build_atlas(
         made_of=samples,
         recorded=recording,
     )
+    if found:
+        followed = progress("Following the training")
+        atlas = replace(
+            atlas,
+            evolution=evolve(atlas, found, seed=seed, device=device, work=work, on_batch=followed),
+        )
     if report is not None:
         report("Measuring", 0, 1)
     settings |= measure(atlas, seed)
@@ -324,7 +336,8 @@ def build_folder(arguments: dict[str, Any], report: Any) -> dict[str, Any]:
 
     Args:
         arguments: `model` (or `weights`) and `layers` files, `data`, `out`; optionally `name, test,
-            layers_chosen, preset, epochs, seed, device, link, preprocessing {mean, std}`.
+            layers_chosen, preset, epochs, seed, device, link, preprocessing {mean, std},
+            checkpoints [folder or files]`.
         report: told (stage, done, total); its `folder`, where it has one, keeps the recording and
             checkpoints, so that a killed job goes on.
     """
@@ -354,12 +367,14 @@ def build_folder(arguments: dict[str, Any], report: Any) -> dict[str, Any]:
         epochs=arguments.get("epochs"),
         seed=int(arguments.get("seed") or 0),
         device=arguments.get("device") or "auto",
+        checkpoints=arguments.get("checkpoints"),
         report=report,
         work=None if folder is None else Path(folder),
     )
     report("Saving", 0, 1)
     atlas.save(out)
-    return {"atlas": str(out)} | {key: atlas.settings[key] for key in ANSWER}
+    count = 0 if atlas.evolution is None else len(atlas.evolution)
+    return {"atlas": str(out), "checkpoints": count} | {key: atlas.settings[key] for key in ANSWER}
 
 
 ANSWER = (

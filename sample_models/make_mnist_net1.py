@@ -22,18 +22,17 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 import yaml
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from introspect.building import build_atlas
-from introspect.classifier import Classifier, load_classifier
+from introspect.classifier import load_classifier
+from introspect.evolution import evolve
 from introspect.samples import load_samples
-from introspect.tap import Tap
 
 ROOT = Path(__file__).resolve().parent
 CYCLES, CYCLE, LOOK = 8, 3000, 1000
 BATCH, PEAK = 128, 4e-4
-WATCHED = 2000
 SEED = 0
 
 
@@ -105,30 +104,6 @@ def train_net1(folder: Path, scratch: Path, noise: bool) -> None:
     print("\ntrained")
 
 
-def evolve(scratch: Path, classifier: Classifier, encoder: nn.Sequential) -> dict[str, np.ndarray]:
-    """z and outputs of 2,000 fixed test samples at every snapshot, by the atlas's encoder."""
-    test = load_samples("mnist").of("test")
-    watched = test[np.sort(np.random.default_rng(SEED).permutation(len(test))[:WATCHED])]
-    steps, places, outputs = [], [], []
-    for file in sorted(scratch.glob("step*.safetensors")):
-        module = net1()
-        module.load_state_dict(load_file(file))
-        then = Classifier.of(
-            module, input_shape=(1, 28, 28), classes=classifier.classes, link="sigmoid"
-        )
-        with torch.inference_mode():
-            h, logits = Tap(then)(watched.floats())
-            places.append(encoder(h).half().numpy())
-            outputs.append(torch.sigmoid(logits).half().numpy())
-        steps.append(int(file.stem[4:]))
-    return {
-        "step": np.array(steps, np.int64),
-        "id": np.array(watched.ids),
-        "z": np.stack(places),
-        "outputs": np.stack(outputs),
-    }
-
-
 def main() -> None:
     """Train (unless the weights are there), build, save."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -157,7 +132,8 @@ def main() -> None:
             f"\r{stage}: {done}/{total}    ", end="", file=sys.stderr
         ),
     )
-    atlas = replace(atlas, evolution=evolve(scratch, classifier, atlas.projector.encoder))
+    snapshots = sorted(scratch.glob("step*.safetensors"))
+    atlas = replace(atlas, evolution=evolve(atlas, snapshots, seed=SEED))
     atlas.save(folder / f"{name}.atlas")
     print()
     for key in (
