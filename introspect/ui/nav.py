@@ -19,8 +19,10 @@ ICONS = {
     "brainbow": ":material/looks:",
     "constellation": ":material/grain:",
     "trajectory": ":material/route:",
+    "evolution": ":material/timeline:",
     "reliability": ":material/verified:",
 }
+TITLES = {"evolution": "Training evolution"}
 FIRST = "activation_map"
 """The page a visitor lands on."""
 
@@ -38,7 +40,7 @@ def pages() -> list[StreamlitPage]:
     return [
         st.Page(
             path,
-            title=name.replace("_", " ").capitalize(),
+            title=TITLES.get(name, name.replace("_", " ").capitalize()),
             url_path=name,
             icon=ICONS.get(name, ":material/insights:"),
             default=name == FIRST,
