@@ -188,21 +188,44 @@ def _read_archive(path: Path) -> list[bytes]:
 
 def _read_mosaics(folder: Path) -> tuple[np.ndarray, np.ndarray, int]:
     """Lossless WebP mosaics of 100 x 100 pictures, with the labels in labels.npz."""
-    from PIL import Image
-
-    def read(name: str) -> np.ndarray:
-        with Image.open(folder / name, formats=("WEBP",)) as image:
-            sheet = np.asarray(image.convert("RGB"))
-        tiles = sheet.reshape(-1, 32, 100, 32, 3).transpose(0, 2, 4, 1, 3)
-        return tiles.reshape(-1, 3, 32, 32)
-
     try:
-        x = [read(name) for name in (*(f"train_{i}.webp" for i in range(1, 6)), "test.webp")]
+        names = (*(f"train_{i}.webp" for i in range(1, 6)), "test.webp")
+        x = [read_mosaic(folder / name) for name in names]
         with np.load(folder / "labels.npz", allow_pickle=False) as labels:
             y = np.concatenate([labels["y_train"], labels["y_test"]])
     except (OSError, ValueError, KeyError) as error:
         raise BadInput(f"The mosaics of cifar10 in {folder} are not whole.") from error
     return np.concatenate(x), y, sum(len(part) for part in x[:-1])
+
+
+def read_mosaic(file: Path) -> UInt8[np.ndarray, "n 3 32 32"]:
+    """The 32 x 32 pictures of one lossless WebP mosaic, 100 a row, row by row.
+
+    Raises:
+        OSError, ValueError: it is no such mosaic.
+    """
+    from PIL import Image
+
+    with Image.open(file, formats=("WEBP",)) as image:
+        sheet = np.asarray(image.convert("RGB"))
+    tiles = sheet.reshape(-1, 32, 100, 32, 3).transpose(0, 2, 4, 1, 3)
+    return tiles.reshape(-1, 3, 32, 32)
+
+
+def is_at_hand(name: str, cache: Path) -> bool:
+    """Whether a data set lies on this machine, so that reading it downloads nothing."""
+    root = os.environ.get("INTROSPECT_DATA")
+    places = [Path(root).expanduser() / folder for folder in _FOLDERS[name]] if root else []
+    for place in [*places, cache / name]:
+        if name != "cifar10":
+            found = all(_either(place, file).exists() for file in IDX_FILES)
+        else:
+            mosaics = ("labels.npz", "test.webp")
+            whole = ((*CIFAR_FILES,), (CIFAR_ARCHIVE,), mosaics)
+            found = any(all((place / file).exists() for file in files) for files in whole)
+        if found:
+            return True
+    return False
 
 
 def _download(name: str, folder: Path, on_bytes: Progress | None) -> None:

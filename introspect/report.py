@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from introspect.bundled import sample_atlases
-from introspect.reproduce import TWINS, Report, Reproduction, reproduce
+from introspect.reproduce import NOTHING, TWINS, Claim, Report, Reproduction, reproduce
 from introspect.store import write_file, writing
 
-HEADS = ("Figure", "Claim", "Paper", "Ours", "How it was run", "Verdict")
+HEADS = ("Data", "Figure", "Claim", "Paper", "Ours", "How it was run", "Verdict")
+DATA = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10"}
 STYLE = """
 :root { color-scheme: light; }
 body { font: 16px/1.5 "Source Sans 3", Helvetica, Arial, sans-serif; color: #1c2530;
-       max-width: 1080px; margin: 2rem auto; padding: 0 1rem; }
+       max-width: 1280px; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; width: 100%; display: block; overflow-x: auto; }
 th, td { text-align: left; vertical-align: top; padding: .5rem .6rem; }
 tr > * { border-bottom: 1px solid #dbe1e8; }
@@ -40,7 +41,8 @@ def write_report(
         names: atlases by name or path; the bundled ones, twins apart, when left out.
 
     Returns:
-        `out`, `seconds` and `claims`, a list of rows by name of the atlas.
+        `out`, `seconds`, and `claims`, a list of rows by name of the atlas; every row names the
+        data set that it is from.
 
     Raises:
         BadInput: an atlas is not there or cannot be used, or the folder cannot be written.
@@ -55,12 +57,15 @@ def write_report(
         tell = None if report is None else _within(name, report)
         found.append(reproduce(Atlas.load(name), quick, tell))
     claims = {
-        one.name: [{**asdict(claim), "verdict": claim.verdict} for claim in one.claims]
+        one.name: [
+            {"data": _data(one), **asdict(claim), "verdict": claim.verdict} for claim in one.claims
+        ]
         for one in found
     }
     answer = {
         "out": str(out),
         "seconds": round(sum(one.seconds for one in found), 1),
+        "stages": {one.name: one.seconds_by for one in found},
         "claims": claims,
     }
     with writing(out):
@@ -76,7 +81,14 @@ def _within(name: str, report: Report) -> Report:
 
 
 def _page(found: Sequence[Reproduction]) -> str:
-    parts = [_section(one) for one in found]
+    head = "".join(f"<th>{name}</th>" for name in HEADS)
+    rows = "".join(_row(one, claim) for one in found for claim in one.claims)
+    held = [claim.held for one in found for claim in one.claims]
+    sum_up = (
+        f"Of {len(held)} claims {held.count(True)} held, {held.count(False)} did not, and for "
+        f"{held.count(None)} there is {NOTHING}."
+    )
+    ran = "; ".join(f"{_data(one)} ({one.name}): {one.seconds:.0f} s" for one in found)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -85,30 +97,28 @@ def _page(found: Sequence[Reproduction]) -> str:
         "<h1>Coloring the Black Box, reproduced</h1>"
         "<p>Claims of Pardo et al. (2020), the paper's numbers, and what Introspect measured when "
         "this page was written. A claim without a number in the paper gets none from us.</p>"
-        f"{''.join(parts)}</body></html>"
+        f"<p>{sum_up}</p><p class='quiet'>{html.escape(ran)}</p>"
+        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        f"{''.join(_figures(one) for one in found)}</body></html>"
     )
 
 
-def _section(one: Reproduction) -> str:
-    head = "".join(f"<th>{name}</th>" for name in HEADS)
-    rows = "".join(
-        "<tr>"
-        + "".join(
-            f"<td>{html.escape(text)}</td>"
-            for text in (claim.figure, claim.claim, claim.paper, claim.ours, claim.how)
-        )
-        + f'<td class="{ {True: "held", False: "not", None: "quiet"}[claim.held] }">'
-        + f"{claim.verdict}</td></tr>"
-        for claim in one.claims
-    )
+def _row(one: Reproduction, claim: Claim) -> str:
+    texts = (_data(one), claim.figure, claim.claim, claim.paper, claim.ours, claim.how)
+    cells = "".join(f"<td>{html.escape(text)}</td>" for text in texts)
+    kind = {True: "held", False: "not", None: "quiet"}[claim.held]
+    return f'<tr>{cells}<td class="{kind}">{claim.verdict}</td></tr>'
+
+
+def _figures(one: Reproduction) -> str:
     figures = "".join(
         f"<figure><figcaption>{html.escape(title)}</figcaption>"
         + figure.to_html(full_html=False, include_plotlyjs=False)
         + "</figure>"
         for title, figure in one.figures.items()
     )
-    said = f"{one.settings['samples']} samples under noise and attack, {one.seconds:.0f} s"
-    return (
-        f"<h2>{html.escape(one.name)}</h2><p class='quiet'>{said}</p>"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{figures}"
-    )
+    return f"<h2>{html.escape(f'{_data(one)}: {one.name}')}</h2>{figures}"
+
+
+def _data(one: Reproduction) -> str:
+    return DATA.get(one.data, one.data)

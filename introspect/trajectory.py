@@ -274,17 +274,35 @@ class Witness:
         Raises:
             Cancelled: `on_step` answered False for the steps made until now.
         """
+        _, logits = self._ask(x)
+        if x.requires_grad:
+            x.register_hook(self._hear)
+        return logits
+
+    def notice(self, x: Float[Tensor, " b *input"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits, ê(z) + ê(h) and the error of rebuilding, for an attacker who knows the atlas.
+
+        Such an attacker asks for several gradients at a point, so `stalled` stays unknown.
+
+        Raises:
+            Cancelled: as when called.
+        """
+        h, logits = self._ask(x)
+        engine = self.engine
+        z = engine.encoder(h)
+        told = engine.map_estimator(z) + engine.estimator(features(h, logits))
+        return logits, told.squeeze(1), engine.strangeness.distance(h, z)
+
+    def _ask(self, x: Tensor) -> tuple[Tensor, Tensor]:
         if self.points and self.on_step is not None:
             if self.on_step(len(self.points), self.total) is False:
                 raise Cancelled("The attack was stopped.")
         h, logits = self.engine.tap(x)
         self.points.append(x.detach().clone())  # the attack may go on in place
         self._waiting.append((h.detach(), logits.detach()))
-        if x.requires_grad:
-            x.register_hook(self._hear)
         if len(self._waiting) * len(x) >= ROWS:
             self._flush()
-        return logits
+        return h, logits
 
     def _hear(self, gradient: Tensor) -> None:
         # Not `!= 0`: the sign of NaN is 0 too.

@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from introspect.ui import reliability, session
+from introspect.ui import reliability, session, strangers
 
 st.title("Reliability")
-reliability.draw(session.atlas())
+atlas = session.atlas()
+reliability.draw(atlas)
+strangers.draw(atlas)

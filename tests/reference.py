@@ -164,3 +164,36 @@ def mixture(expected: np.ndarray, colours: np.ndarray, unit: int) -> list[float]
         sum(float(colours[k][channel]) * float(expected[k][unit]) for k in range(count)) / count
         for channel in range(3)
     ]
+
+
+# ---------------------------------------------------------------- Pardo et al. 2020, the rest
+def error_target(logits: list[float], label: int, floor: float, digits: int = 60) -> float:
+    """Section 2.7: log10 of e = ½‖y − σ(o)‖², not below the floor, in 60 decimal digits."""
+    import mpmath
+
+    with mpmath.workdps(digits):
+        e = mpmath.mpf(0)
+        for k, o in enumerate(logits):
+            wanted = mpmath.mpf(1 if k == label else 0)
+            e += (wanted - 1 / (1 + mpmath.exp(-mpmath.mpf(o)))) ** 2 / 2
+        return float(mpmath.log10(max(e, mpmath.mpf(floor))))
+
+
+def expectation(rows: np.ndarray) -> np.ndarray:
+    """Eqs. 6 and 7 over the empirical law of a class: every row weighs 1/n."""
+    total = np.zeros(rows.shape[1])
+    for row in rows:
+        for i, value in enumerate(row):
+            total[i] += float(value) / len(rows)
+    return total
+
+
+def decode(layers: list[tuple[np.ndarray, np.ndarray]], z: np.ndarray) -> np.ndarray:
+    """Eq. 9: the decoder of table 2 at one place, linear layers with ELU between them."""
+    here = z
+    for place, (weight, bias) in enumerate(layers):
+        before = [sum(w * v for w, v in zip(row, here, strict=True)) for row in weight]
+        here = np.array([b + c for b, c in zip(before, bias, strict=True)])
+        if place < len(layers) - 1:
+            here = np.array([v if v > 0 else math.expm1(v) for v in here])
+    return here

@@ -15,6 +15,7 @@ from networks import Wrapped, seeded
 from torch import Tensor, nn
 
 from introspect.attacks.base import AbstractAttack, attacks, gradient, make_attack
+from introspect.attacks.evasive import Evasive
 from introspect.attacks.fgsm import Fgsm
 from introspect.attacks.pgd import Pgd
 from introspect.classifier import Classifier
@@ -55,7 +56,7 @@ def towards_all(x: Tensor, k: int = 10) -> tuple[Tensor, Tensor]:
 
 
 def test_the_family_is_found_by_its_files() -> None:
-    assert attacks() == {"fgsm": Fgsm, "pgd": Pgd}
+    assert attacks() == {"evasive": Evasive, "fgsm": Fgsm, "pgd": Pgd}
     assert all(issubclass(one, AbstractAttack) and one.__doc__ for one in attacks().values())
 
 

@@ -152,7 +152,11 @@ def test_pages_are_numbered_without_gaps_and_have_a_test() -> None:
 
 def test_every_figure_has_a_page_or_stands_in_the_report() -> None:
     pages = {path.stem.split("_", 1)[1] for path in (ROOT / "pages").glob("*.py")}
-    users = [*(ROOT / "introspect/ui").glob("*.py"), ROOT / "introspect/reproduce.py"]
+    users = [
+        path
+        for name in ("ui", "experiments")
+        for path in (ROOT / f"introspect/{name}").glob("*.py")
+    ]
     trees = [ast.parse(path.read_text("utf-8")) for path in users]
     nodes = [n for tree in trees for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
     shown = {a.name for n in nodes if n.module == "introspect.plots" for a in n.names} | pages

@@ -35,6 +35,15 @@ class Network(Protocol):
         ...
 
 
+@runtime_checkable
+class Introspected(Network, Protocol):
+    """A network together with what an atlas learnt about it: who attacks this knows both."""
+
+    def notice(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits `b k`, ê(z) + ê(h) `b` in decades, error of rebuilding `b`; differentiable."""
+        ...
+
+
 class AbstractAttack(abc.ABC):
     """Settings of an attack, all targeted: the input is changed until it is taken for `target`."""
 
@@ -75,6 +84,18 @@ def gradient(
     """
     x = x.detach().requires_grad_()
     logits = network(x)
+    push = push_towards(network, logits, target, loss)
+    return torch.autograd.grad(logits, x, push)[0]
+
+
+def push_towards(
+    network: Network, logits: Float[Tensor, "b k"], target: Int64[Tensor, " b"], loss: str
+) -> Float[Tensor, "b k"]:
+    """The gradient of the loss of `gradient` with respect to the logits.
+
+    Raises:
+        BadInput: the logits do not depend on their input by anything differentiable.
+    """
     if not logits.requires_grad:
         raise BadInput(
             "The network gives no gradient for its inputs (a rounding or a detached tensor stands "
@@ -88,7 +109,7 @@ def gradient(
             push = push * (1 - outputs) * outputs
         elif loss == "squared" and network.link == "softmax":
             push = outputs * (push - (push * outputs).sum(1, keepdim=True))
-    return torch.autograd.grad(logits, x, push)[0]
+    return push
 
 
 def descend(
