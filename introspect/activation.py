@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -58,6 +58,20 @@ class Listener(TorchFunctionMode):
         return result
 
 
+@runtime_checkable
+class Telling(Protocol):
+    """A module that tells of its own layers; nothing has to listen to it."""
+
+    paths: tuple[str, ...]
+    """Where each layer it tells of was called, in order."""
+
+    def tell(
+        self, x: torch.Tensor, hear: Callable[[str, torch.Tensor], None], careful: bool = False
+    ) -> Any:
+        """The output; `hear(op, result)` of every layer, and if careful nothing is overwritten."""
+        ...
+
+
 @dataclass(frozen=True)
 class Layer:
     """One activation that can be recorded; a classifier lists them in execution order."""
@@ -103,15 +117,19 @@ def trace_calls(module: nn.Module, x: torch.Tensor) -> tuple[list[Call], Any]:
     stack: list[tuple[str, nn.Module]] = []
     calls: list[Call] = []
     channel = 0
+    told = module.paths if isinstance(module, Telling) else None
 
     def hear(op: str, result: torch.Tensor) -> None:
         nonlocal channel
         if op in WEIGHTED:
             channel = 0 if op.startswith("conv") else -1
         name, inside = stack[-1] if stack else ("", module)
+        path = _path(name, inside, op) if told is None else told[len(calls)]
         # A later in-place operation may overwrite the tensor; shape and address stay what they are.
-        calls.append(Call(_path(name, inside, op), op, result, channel))
+        calls.append(Call(path, op, result, channel))
 
+    if isinstance(module, Telling):
+        return calls, module.tell(x, hear, careful=True)
     handles = []
     try:
         for name, part in module.named_modules():

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import nn
 
-from introspect.activation import WEIGHTED, Listener
+from introspect.activation import WEIGHTED, Listener, Telling
 from introspect.classifier import Classifier, Layer
 from introspect.errors import BadInput
 
@@ -154,8 +154,12 @@ class Tap:
                 taken += 1
                 take(slot, result)
 
-        with Listener(hear):
-            output = self.classifier.module(x)
+        module = self.classifier.module
+        if isinstance(module, Telling):
+            output = module.tell(x, hear)
+        else:
+            with Listener(hear):
+                output = module(x)
         if taken != len(self.layers):
             raise BadInput("The network took another path for these inputs; it cannot be mapped.")
         return self.classifier.logits_of(output)
