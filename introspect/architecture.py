@@ -69,17 +69,21 @@ def match(shapes: Shapes) -> tuple[Match, ...]:
     accuracy on labelled data can tell.
     """
     found: list[Match] = []
+    guessed: list[Mapping[str, Any]] = []
     for name, family in families().items():
         plain = family().plan(shapes)
         if plain is None:
             continue
+        guessed.append(plain.settings)
         known = [one for one, fixed in family.variants.items() if _agree(family, plain, fixed)]
         for variant in known or [name]:
             plan, fixed = family().plan(shapes, variant), family.variants.get(variant, {})
             made = None if plan is None else _try(name, variant, plan, fixed, shapes)
             if made is not None and all(one.settings != made.settings for one in found):
                 found.append(made)
-    return tuple(sorted(found, key=lambda one: (not one.fits, -one.share))[:SHOWN])
+    # of those that fit alike, what the family itself takes for likely comes first
+    found.sort(key=lambda one: (not one.fits, -one.share, one.settings not in guessed))
+    return tuple(found[:SHOWN])
 
 
 def _agree(family: type[AbstractArchitecture], plan: Plan, fixed: Mapping[str, Any]) -> bool:

@@ -16,6 +16,7 @@ from introspect.architectures.base import (
     Shapes,
     chained,
     find_parts,
+    pauses,
 )
 
 LEAST = 4
@@ -76,6 +77,8 @@ class AllConv(AbstractArchitecture):
             return None
         norms = len(convs) if denses else len(convs) - 1
         norm = len(parts.norms) == norms
+        if any(pauses(parts.convs, norm) or ()):
+            return None
         rename = {}
         for letters, found in (("conv", convs), ("fc", denses)):
             for number, part in enumerate(found, 1):
@@ -87,6 +90,7 @@ class AllConv(AbstractArchitecture):
             "filters": [[part.shape[0], part.shape[2]] for part in convs],
             "sizes": [convs[-1].shape[0], *(part.shape[0] for part in denses)] if denses else [],
             "norm": norm,
-            "activation": "relu",
+            # Net2 has dense layers and ELU, All-CNN neither
+            "activation": "elu" if denses else "relu",
         }
         return Plan(settings, (convs[0].shape[1], 32, 32), rename)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -149,3 +150,17 @@ def flat_input(width: int) -> tuple[int, ...]:
 def alike(parts: Iterable[Part]) -> bool:
     """Whether all of them have a bias or none has, as a plain list of sizes can say."""
     return len({part.bias for part in parts}) <= 1
+
+
+def pauses(convs: Sequence[Part], norm: bool) -> list[bool] | None:
+    """Behind which convolutions a numbered list, such as torchvision's `features.N`, pools.
+
+    There a number is skipped beyond convolution, norm and activation; behind the last one nothing
+    can be told. None where the names carry no numbers.
+    """
+    numbers = [re.search(r"\.(\d{1,4})$", part.name) for part in convs]
+    found = [int(number[1]) for number in numbers if number is not None]
+    if len(found) < len(convs):
+        return None
+    usual = 3 if norm else 2
+    return [later - earlier > usual for earlier, later in zip(found, found[1:], strict=False)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +12,11 @@ from torch import nn
 
 from introspect.architectures.base import (
     AbstractArchitecture,
-    Part,
     Plan,
     Shapes,
     chained,
     find_parts,
+    pauses,
 )
 
 POOL = 0
@@ -80,11 +79,15 @@ class VGG(AbstractArchitecture):
     def plan(self, shapes: Shapes, variant: str = "") -> Plan | None:
         parts = find_parts(shapes)
         convs, denses = parts.convs, chained(parts.denses)
-        numbers = [int(n) for part in convs for n in re.findall(r"\.(\d{1,4})$", part.name)]
-        if denses is None or len(convs) < 2 or len(numbers) != len(convs):
-            return None
         norm = len(parts.norms) == len(convs)
-        filters = _filters(convs, numbers, norm)
+        pooled = pauses(convs, norm)
+        if denses is None or pooled is None or not any(pooled):
+            return None
+        filters = [
+            size
+            for part, pause in zip(convs, (*pooled, True), strict=True)
+            for size in (part.shape[0], *((POOL,) if pause else ()))
+        ]
         grid = max(1, math.isqrt(denses[0].shape[1] // convs[-1].shape[0]))
         rename = {}
         for letters, found in (("conv", convs), ("fc", denses)):
@@ -102,14 +105,3 @@ class VGG(AbstractArchitecture):
         }
         side = 32 if grid == 1 else 32 * grid
         return Plan(settings, (convs[0].shape[1], side, side), rename)
-
-
-def _filters(convs: Sequence[Part], numbers: Sequence[int], norm: bool) -> list[int]:
-    """Filters in turn; a number skipped beyond convolution, norm and activation is a pooling."""
-    found: list[int] = []
-    usual = 3 if norm else 2
-    for at, part in enumerate(convs):
-        found.append(part.shape[0])
-        if at + 1 == len(convs) or numbers[at + 1] - numbers[at] > usual:
-            found.append(POOL)
-    return found
