@@ -157,10 +157,21 @@ def tell_gateways(gateways: tuple[Gateway, ...], classes: tuple[str, ...]) -> li
     told = []
     for one in gateways:
         pairs = ", ".join(f"{classes[i]} to {classes[j]} ({n:,})" for i, j, n in one.pairs)
+        place = f"({one.x:.2f}, {one.y:.2f})".replace("-", "−")
+        lie = f"{one.recorded:.1%}" if one.recorded >= 5e-4 or not one.recorded else "Less than .1%"
         told.append(
             f"{one.walks:,} walks of {one.samples:,} different samples, {one.share:.0%} of all "
-            f"that arrive, change their answer within {one.radius:.2g} of ({one.x:.2f}, "
-            f"{one.y:.2f}): most often {pairs}. {one.recorded:.1%} of the recorded samples lie "
-            f"there; the error to expect is {10**one.log_error:.2g}."
+            f"that arrive, change their answer within {one.radius:.2g} of {place}: most often "
+            f"{pairs}. {lie} of the recorded samples lie there; the error to expect is "
+            f"{_plain(one.log_error)}."
         )
     return told
+
+
+def _plain(log_error: float) -> str:
+    """An estimated error as a person writes it: "0.34", "6.3 × 10⁻⁵"."""
+    if log_error >= -3:
+        return f"{10**log_error:.2g}"
+    exponent = int(np.floor(log_error))
+    digits = str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"{10 ** (log_error - exponent):.1f} × 10{digits}"

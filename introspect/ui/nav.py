@@ -21,6 +21,7 @@ ICONS = {
     "trajectory": ":material/route:",
     "evolution": ":material/timeline:",
     "reliability": ":material/verified:",
+    "attack_flow": ":material/air:",
 }
 TITLES = {"evolution": "Training evolution"}
 FIRST = "activation_map"

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from introspect.atlas import Atlas
 
+FIRST = "fgsm"
+"""The attack of the paper is offered first."""
+
 FALSE_ALARMS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Percent of right answers that would raise the alarm."""
 
@@ -27,7 +30,7 @@ def configure(atlas: Atlas, name: str) -> tuple[AbstractAttack, list[int], float
     first, second, third, fourth = st.columns([1, 1.9, 1.2, 1], vertical_alignment="bottom")
     kind = first.selectbox(
         "Attack",
-        list(found),
+        sorted(found, key=lambda kind: kind != FIRST),
         format_func=str.upper,
         key=f"attack-{name}",
         persist_state="session",

@@ -15,12 +15,15 @@ from introspect.ui.wording import duration, plain
 EVERY = 1.0
 SHOWN = 6
 LIVE = "live_jobs"
+FAN = "introspect.fanning:run_fan"
+"""Many samples attacked: once ended, they are listed on the page that shows them."""
 
 
 def draw() -> None:
     """Draws all work, the one named in the URL first; looks again every second while any runs."""
     asked = st.query_params.get("job", "")
-    known = [(job, job.state()) for job in jobs.all()]
+    every = [(job, job.state()) for job in jobs.all()]
+    known = [(job, state) for job, state in every if state.live or job.function != FAN]
     if asked and asked not in {job.id for job, _ in known}:
         st.warning("The work named in the link is not known here any more.")
         del st.query_params["job"]
@@ -57,7 +60,7 @@ def _found(identity: str) -> Job | None:
 
 def _draw_live(job: Job, state: JobState) -> None:
     stopping = (job.folder / "cancel").exists()
-    st.progress(_share(state), text=f"**{plain(state.title)}**  \n{_told(state, stopping)}")
+    st.progress(share(state), text=f"**{plain(state.title)}**  \n{told(state, stopping)}")
     st.button(
         "Cancel",
         icon=":material/close:",
@@ -122,11 +125,13 @@ def _remove(job: Job) -> None:
         del st.query_params["job"]
 
 
-def _share(state: JobState) -> float:
+def share(state: JobState) -> float:
+    """How far its stage is, 0 to 1."""
     return min(1.0, state.done / state.total) if state.total > 0 else 0.0
 
 
-def _told(state: JobState, stopping: bool) -> str:
+def told(state: JobState, stopping: bool) -> str:
+    """How far it is, as Markdown."""
     if stopping:
         return "Stopping …"
     if state.state == "queued":
@@ -139,7 +144,7 @@ def _told(state: JobState, stopping: bool) -> str:
     stage = plain(state.stage)
     parts = [stage[:1].upper() + stage[1:] or "Starting …"]
     if state.total > 1:
-        parts.append(f"{_share(state):.0%}")
+        parts.append(f"{share(state):.0%}")
     if state.eta is not None:
         parts.append(f"about {duration(state.eta)} left in this step")
     if state.message:
@@ -150,5 +155,5 @@ def _told(state: JobState, stopping: bool) -> str:
 def _where(state: JobState) -> str:
     if not state.stage:
         return ""
-    share = f" ({_share(state):.0%})" if state.total > 1 else ""
-    return f" while {plain(state.stage[:1].lower() + state.stage[1:])}{share}"
+    reached = f" ({share(state):.0%})" if state.total > 1 else ""
+    return f" while {plain(state.stage[:1].lower() + state.stage[1:])}{reached}"
