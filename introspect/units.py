@@ -107,8 +107,11 @@ def _keep(found: Strongest, file: Path) -> None:
 
 # ---------------------------------------------------------------- silencing
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """What a network, whole or with units silenced, says of some rows, and where they lie."""
+class Ablation:
+    """What a network says of some rows while units of it are silent, and where the rows lie.
+
+    With no unit silenced it is the whole network, which the others are compared with.
+    """
 
     rows: Int64[np.ndarray, " m"]
     z: Float32[np.ndarray, "m 2"]
@@ -151,7 +154,7 @@ def silence(
     units: Int64[np.ndarray, " u"],
     rows: Int64[np.ndarray, " m"],
     on_batch: Progress | None = None,
-) -> Answers:
+) -> Ablation:
     """Runs rows through the network while some units answer 0, whatever they would have said.
 
     A unit that is a whole feature map (reduction "mean" or "grid2") falls silent everywhere in it.
@@ -187,7 +190,7 @@ def silence(
         outputs.append(engine.classifier.link_outputs(logits).cpu().numpy())
         if on_batch is not None and on_batch(min(len(rows), start + BATCH), len(rows)) is False:
             raise Cancelled("The trial was stopped.")
-    return Answers(rows, np.concatenate(places), np.concatenate(outputs))
+    return Ablation(rows, np.concatenate(places), np.concatenate(outputs))
 
 
 def _masks(tap: Tap, units: Int64[np.ndarray, " u"], device: torch.device) -> dict[int, Tensor]:
@@ -211,6 +214,6 @@ def _masks(tap: Tap, units: Int64[np.ndarray, " u"], device: torch.device) -> di
     return masks
 
 
-def spread(before: Answers, after: Answers) -> float:
+def spread(before: Ablation, after: Ablation) -> float:
     """Mean distance on the map between the two places of every row."""
     return float(np.linalg.norm(after.z - before.z, axis=1).mean())

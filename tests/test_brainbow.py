@@ -28,6 +28,7 @@ from introspect.brainbow import (
 )
 from introspect.errors import BadInput
 from introspect.plots import brainbow as brainbow_figure
+from introspect.plots import layer_counts
 from introspect.plots.palette import class_colours, rgb
 
 SPANS = {"a": slice(0, 4), "b": slice(4, 10)}
@@ -241,6 +242,12 @@ def test_figure_shows_every_unit_of_every_layer_in_its_colour(dark: bool) -> Non
     for line in range(6):
         assert picture[line, 12].tolist() == painted[found.order[4 + line]].tolist()
         assert picture[line, 3].tolist() == painted[found.order[line * 4 // 6]].tolist()
+
+
+def test_both_figures_count_layers_from_one() -> None:
+    found = Brainbow.of(some_expectations(), SPANS, tuple("abcde"))
+    assert list(brainbow_figure.draw(found).layout.xaxis.ticktext) == ["1", "2"]
+    assert [list(bar.x) for bar in layer_counts.draw(found).data] == [["1", "2"]] * 5
 
 
 def test_figure_leaves_units_as_trained_when_asked_and_refuses_other_colours() -> None:

@@ -59,9 +59,9 @@ def draw(
     figure.add_image(z=picture, hoverinfo="skip")
     dress(figure, dark, height=520)
     figure.update_xaxes(
-        title="layer (0 reads the input)",
+        title="layer (1 reads the input)",
         tickvals=[number * (WIDE + GAP) + (WIDE + GAP) / 2 for number in range(len(spans))],
-        ticktext=[str(number) for number in range(len(spans))],
+        ticktext=[str(number + 1) for number in range(len(spans))],
         constrain="domain",
     )
     figure.update_yaxes(

@@ -17,7 +17,7 @@ from introspect.ui.brainbow_work import Work
 from introspect.ui.payload import Packed, content_key
 from introspect.ui.routes import BLOBS
 from introspect.ui.wording import plain
-from introspect.units import Answers, choose_rows, silence, spread
+from introspect.units import Ablation, choose_rows, silence, spread
 
 if TYPE_CHECKING:
     from introspect.atlas import Atlas
@@ -33,9 +33,9 @@ class Bench:
 
     groups: list[tuple[int, str | None]] = field(default_factory=list)
     work: Work | None = None
-    before: Answers | None = None
-    after: Answers | None = None
-    control: Answers | None = None
+    before: Ablation | None = None
+    after: Ablation | None = None
+    control: Ablation | None = None
     problem: str = ""
 
 
@@ -58,7 +58,7 @@ def random_units(found: Brainbow, units: np.ndarray, seed: int = 0) -> np.ndarra
 
 def run_trial(
     atlas: Atlas, groups: tuple[tuple[int, str | None], ...], on_batch: Progress | None = None
-) -> tuple[Answers, Answers, Answers]:
+) -> tuple[Ablation, Ablation, Ablation]:
     """The same test samples through the whole network, the silenced one, and the control.
 
     The control silences as many units of the same layers, drawn at random with seed 0.
@@ -126,7 +126,7 @@ def _draw_controls(atlas: Atlas, bench: Bench, found: Brainbow, name: str) -> No
         place = st.selectbox(
             "Layer",
             range(-1, len(layers)),
-            format_func=lambda one: ALL if one < 0 else f"layer {one} ({layers[one]})",
+            format_func=lambda one: ALL if one < 0 else f"layer {one + 1} ({layers[one]})",
             key=f"layer-{name}",
             width=190,
         )
@@ -223,7 +223,7 @@ def tell_groups(atlas: Atlas, found: Brainbow, groups: list[tuple[int, str | Non
     layers = list(found.spans)
     return ", ".join(
         f"those that prefer {plain(atlas.classes[number])} in "
-        + (ALL if layer is None else f"layer {layers.index(layer)}")
+        + (ALL if layer is None else f"layer {layers.index(layer) + 1}")
         for number, layer in groups
     )
 
@@ -232,7 +232,7 @@ def _shares(values: np.ndarray) -> list[float | None]:
     return [None if np.isnan(value) else round(float(value), 6) for value in values]
 
 
-def pack_trial(before: Answers, after: Answers, label: np.ndarray) -> Packed:
+def pack_trial(before: Ablation, after: Ablation, label: np.ndarray) -> Packed:
     """Places before and after (float32), then labels and both predictions (uint16)."""
     places = (before.z, after.z)
     codes = (label, before.predicted, after.predicted)

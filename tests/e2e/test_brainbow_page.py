@@ -61,7 +61,7 @@ def test_pointing_at_a_unit_tells_what_python_knows_of_it(brainbow: Page, atlas:
     for sorted, unit in ((True, 40), (False, 70)):
         point_at(brainbow, unit, sorted)
         card = brainbow.locator(".bb-card")
-        expect(card).to_contain_text(f"Layer {unit // 32}, unit {unit % 32}")
+        expect(card).to_contain_text(f"Layer {unit // 32 + 1}, unit {unit % 32}")
         expect(card).to_contain_text(f"answers {found.preferred[unit]} most")
         expect(card.locator(".bb-row")).to_have_count(10)
         np.testing.assert_allclose(told(brainbow), found.expected[:, unit], atol=0.0051)

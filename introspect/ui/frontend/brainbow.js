@@ -9,6 +9,7 @@ import { segments } from "./brainbow_segments.js";
 import { count, digits, hex, readTheme, rgb } from "./colour.js";
 import { adopt, el, tool } from "./element.js";
 import { rampStrip } from "./layers.js";
+import { remover } from "./mounting.js";
 import { Sheets } from "./sheets.js";
 
 const COLOURS = [
@@ -184,7 +185,7 @@ class Figure {
     if (unit >= 0) {
       const l = this.data.layerOf(unit);
       const code = this.data.way(this.state.way).preferred[unit];
-      this.status.textContent = `Layer ${l}, unit ${unit - this.data.layers[l].start}, answers ${this.card.className(code)} most`;
+      this.status.textContent = `Layer ${l + 1}, unit ${unit - this.data.layers[l].start}, answers ${this.card.className(code)} most`;
     }
   }
 
@@ -262,7 +263,7 @@ class Figure {
     context.fillStyle = hex(theme.muted);
     context.textAlign = "center";
     const every = skip(columns.pitch);
-    data.layers.forEach((_, l) => l % every === 0 && context.fillText(String(l), columns.x(l) + columns.wide / 2, height - 4));
+    data.layers.forEach((_, l) => l % every === 0 && context.fillText(String(l + 1), columns.x(l) + columns.wide / 2, height - 4));
     context.save();
     context.translate(9, columns.top + columns.high / 2);
     context.rotate(-Math.PI / 2);
@@ -271,7 +272,7 @@ class Figure {
     context.textAlign = "right";
     context.textBaseline = "middle";
     ["0", "100 %"].forEach((text, i) => context.fillText(text, columns.left - 4, columns.top + (i ? columns.high - 5 : 6)));
-    const all = data.layers.map((_, l) => `layer ${l}: ${this.bars[l].map(({ code, amount }) => `${this.card.className(code)} ${amount}`).join(", ")}`);
+    const all = data.layers.map((_, l) => `layer ${l + 1}: ${this.bars[l].map(({ code, amount }) => `${this.card.className(code)} ${amount}`).join(", ")}`);
     this.counts.setAttribute("aria-label", `Units by preferred class: ${data.k > FEW ? "one bar a layer" : all.join("; ")}`);
   }
 
@@ -284,7 +285,7 @@ class Figure {
   tellCount(event) {
     const bar = this.blockAt(event);
     if (!bar) return this.tellCounts();
-    this.countsNote.textContent = `Layer ${bar.l}: ${count(bar.amount)} of ${count(bar.size)} units (${digits((100 * bar.amount) / bar.size, 1)} %) prefer ${this.card.className(bar.code)}`;
+    this.countsNote.textContent = `Layer ${bar.l + 1}: ${count(bar.amount)} of ${count(bar.size)} units (${digits((100 * bar.amount) / bar.size, 1)} %) prefer ${this.card.className(bar.code)}`;
   }
 
   tellCounts() {
@@ -399,10 +400,12 @@ class Place {
 /** Called by Streamlit at first and after every change of the data. */
 export default async function mount(component) {
   const { parentElement: parent } = component;
+  const leave = remover(parent, () => {
+    places.get(parent)?.figure?.dispose();
+    places.get(parent)?.host.remove();
+    places.delete(parent);
+  });
   if (!places.has(parent)) places.set(parent, new Place(parent));
   await places.get(parent).update(component);
-  return () => {
-    places.get(parent)?.figure?.dispose();
-    places.delete(parent);
-  };
+  return leave;
 }

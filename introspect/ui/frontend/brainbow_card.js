@@ -42,7 +42,7 @@ export class UnitCard {
       if (other !== held && other.preferred[unit] !== liked) facts.push([`by the ${other.title.toLowerCase()}`, this.className(other.preferred[unit])]);
     }
     this.node.replaceChildren(
-      el("div", { class: "bb-title" }, el("b", {}, `Layer ${l}, unit ${count(unit - start)}`), el("span", { class: "bb-quiet", title: "Name of the layer in the network" }, `${name} · ${op}`)),
+      el("div", { class: "bb-title" }, el("b", {}, `Layer ${l + 1}, unit ${count(unit - start)}`), el("span", { class: "bb-quiet", title: "Name of the layer in the network" }, `${name} · ${op}`)),
       el("div", { class: "bb-liked" }, el("i", { class: "swatch", style: { background: hex(classes[liked] ?? classes[data.k]) } }), liked < data.k ? `answers ${data.classes[liked]} most` : "answers all classes alike"),
       el("dl", { class: "bb-facts" }, ...[...facts, ...(view.extra ?? [])].flatMap(([term, text]) => [el("dt", {}, term), el("dd", {}, text)])),
       this.bars(unit, way, classes, l),

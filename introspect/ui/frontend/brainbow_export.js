@@ -8,11 +8,11 @@ export { download };
 
 const SVG = "http://www.w3.org/2000/svg";
 const RATIO = 2;
-const FONT = "Helvetica, Arial, sans-serif";
+export const FONT = "Helvetica, Arial, sans-serif";
 const HEAD = 26;
 const LEGEND = 150;
 
-function shape(parent, tag, attributes, text) {
+export function shape(parent, tag, attributes, text) {
   const node = document.createElementNS(SVG, tag);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value));
   if (text !== undefined) node.textContent = text;
@@ -46,9 +46,9 @@ export function addPanel(parent, panel, x, y) {
   }
   const every = skip(columns.pitch);
   data.layers.forEach((_, l) => {
-    if (l % every === 0) shape(inner, "text", { ...small, x: columns.x(l) + columns.wide / 2, y: columns.top + columns.high + 14, "text-anchor": "middle" }, String(l));
+    if (l % every === 0) shape(inner, "text", { ...small, x: columns.x(l) + columns.wide / 2, y: columns.top + columns.high + 14, "text-anchor": "middle" }, String(l + 1));
   });
-  shape(inner, "text", { ...small, x: columns.left + (columns.pitch * data.layers.length) / 2, y: height - 7, "text-anchor": "middle" }, "layer (0 reads the input)");
+  shape(inner, "text", { ...small, x: columns.left + (columns.pitch * data.layers.length) / 2, y: height - 7, "text-anchor": "middle" }, "layer (1 reads the input)");
   shape(inner, "text", { ...small, transform: `translate(11 ${columns.top + columns.high / 2}) rotate(-90)`, "text-anchor": "middle" }, panel.say.up);
   return HEAD + height;
 }

@@ -123,10 +123,10 @@ export class Panel {
     context.textAlign = "center";
     const every = skip(columns.pitch);
     this.data.layers.forEach((_, l) => {
-      if (l % every === 0) context.fillText(String(l), columns.x(l) + columns.wide / 2, columns.top + columns.high + 11);
+      if (l % every === 0) context.fillText(String(l + 1), columns.x(l) + columns.wide / 2, columns.top + columns.high + 11);
     });
     const middle = columns.left + (columns.pitch * this.data.layers.length) / 2;
-    context.fillText("layer (0 reads the input)", middle, height - 11);
+    context.fillText("layer (1 reads the input)", middle, height - 11);
     context.save();
     context.translate(9, columns.top + columns.high / 2);
     context.rotate(-Math.PI / 2);

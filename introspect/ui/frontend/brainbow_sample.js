@@ -8,6 +8,7 @@ import { count, digits, mix, readTheme, rgb } from "./colour.js";
 import { adopt, el, tool } from "./element.js";
 import { segments } from "./brainbow_segments.js";
 import { rampStrip } from "./layers.js";
+import { remover } from "./mounting.js";
 
 const RANGES = [
   ["fixed", "One range", "The same colours for the same activation in every layer and every sample"],
@@ -16,8 +17,9 @@ const RANGES = [
 
 const places = new WeakMap();
 
-class Samples {
-  constructor(data, host) {
+export class Samples {
+  /** @param files whether the figure can be kept as a file of its own */
+  constructor(data, host, files = true) {
     this.data = data;
     this.pinnedUnit = -1;
     this.hoveredUnit = -1;
@@ -33,7 +35,7 @@ class Samples {
     this.box = el("div", { class: "bb-samples" });
     this.sentinel = el("i", { class: "sentinel", "aria-hidden": "true", ontransitionend: () => this.refresh() });
     const save = (kind) => tool("download", `Save the figure as ${kind.toUpperCase()}`, () => this.save(kind), { "data-export": kind });
-    this.root = el("div", { class: "map brainbow" }, this.box, el("div", { class: "bar" }, this.rangeBy, el("div", { class: "bb-key", style: { width: "260px" } }, this.strip, this.ends), el("span", { class: "bb-space" }), el("span", { class: "bb-files" }, save("svg"), save("png"))), this.note, this.sentinel);
+    this.root = el("div", { class: "map brainbow" }, this.box, el("div", { class: "bar" }, this.rangeBy, el("div", { class: "bb-key", style: { width: "260px" } }, this.strip, this.ends), el("span", { class: "bb-space" }), files ? el("span", { class: "bb-files" }, save("svg"), save("png")) : null), this.note, this.sentinel);
     host.replaceChildren(this.root);
     this.sizes = new ResizeObserver(() => this.refresh(true));
     this.record = { rev: 0 };
@@ -114,7 +116,7 @@ class Samples {
     const code = data.first.preferred[unit];
     const values = shown.map(({ values: held }, i) => `${shown.length > 1 ? `${"AB"[i]}: ` : ""}${digits(held[unit], 2)}`);
     const liked = code < data.k ? `prefers ${data.classes[code]} (${digits(data.value(data.first.name, code, unit), 2)} expected)` : "prefers no class";
-    this.note.textContent = `Layer ${l}, unit ${count(unit - data.layers[l].start)}, ${liked}; here ${values.join(", ")}`;
+    this.note.textContent = `Layer ${l + 1}, unit ${count(unit - data.layers[l].start)}, ${liked}; here ${values.join(", ")}`;
   }
 
   async save(kind) {
@@ -163,10 +165,12 @@ class Place {
 
 export default async function mount(component) {
   const { parentElement: parent } = component;
+  const leave = remover(parent, () => {
+    places.get(parent)?.samples?.sizes.disconnect();
+    places.get(parent)?.host.remove();
+    places.delete(parent);
+  });
   if (!places.has(parent)) places.set(parent, new Place(parent));
   await places.get(parent).update(component);
-  return () => {
-    places.get(parent)?.samples?.sizes.disconnect();
-    places.delete(parent);
-  };
+  return leave;
 }

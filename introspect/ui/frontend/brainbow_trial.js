@@ -5,6 +5,7 @@ import { classColours } from "./brainbow_paint.js";
 import { count, digits, hex, readTheme } from "./colour.js";
 import { adopt, el } from "./element.js";
 import { Motion } from "./motion.js";
+import { remover } from "./mounting.js";
 import { addressOf } from "./table.js";
 import { extentOf, View } from "./view.js";
 
@@ -171,10 +172,12 @@ class Place {
 
 export default async function mount(component) {
   const { parentElement: parent } = component;
+  const leave = remover(parent, () => {
+    places.get(parent)?.trial?.sizes.disconnect();
+    places.get(parent)?.host.remove();
+    places.delete(parent);
+  });
   if (!places.has(parent)) places.set(parent, new Place(parent));
   await places.get(parent).update(component);
-  return () => {
-    places.get(parent)?.trial?.sizes.disconnect();
-    places.delete(parent);
-  };
+  return leave;
 }
