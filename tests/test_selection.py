@@ -5,16 +5,22 @@ from __future__ import annotations
 import csv
 import io
 import math
+from types import SimpleNamespace
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from sklearn.metrics import confusion_matrix as sklearn_confusion
 from standin import CLASSES, pretend
 
 from introspect.errors import BadInput
+from introspect.ui.confusion_matrix import to_html
 from introspect.ui.selection import (
     chosen_rows,
+    confusion_matrix,
     confusions,
+    confusions_csv,
     inside,
     passing,
     read_polygon,
@@ -115,6 +121,60 @@ def test_confusions_count_every_labelled_sample_once_mistakes_first() -> None:
     assert right == sorted(right)
     for label, predicted, count in found:
         assert count == ((POINTS.label == label) & (POINTS.predicted == predicted)).sum()
+
+
+def of_pairs(pairs: list[tuple[int, int]]) -> Any:
+    """Points with these labels and answers."""
+    label, predicted = np.array(pairs, np.int64).T
+    return SimpleNamespace(label=label, predicted=predicted)
+
+
+def test_confusion_matrix_is_scikit_learn_s_over_the_classes_present() -> None:
+    rng = np.random.default_rng(4)
+    present = np.array([3, 5, 40, 77])
+    points = of_pairs([tuple(pair) for pair in present[rng.integers(0, 4, (500, 2))]])
+    points.label[::9] = -1
+    found = confusion_matrix(points, np.arange(500))
+    known = points.label >= 0
+    wanted = sklearn_confusion(points.label[known], points.predicted[known], labels=present)
+    assert found.codes == tuple(present) and found.others == 0
+    np.testing.assert_array_equal(found.counts, wanted)
+
+
+def test_rare_classes_of_a_hundred_are_summed_and_no_sample_is_lost() -> None:
+    rng = np.random.default_rng(5)
+    common = rng.integers(0, 12, (4000, 2)) * 3
+    rare = rng.integers(50, 100, (300, 2))
+    points = of_pairs([tuple(pair) for pair in np.concatenate([common, rare])])
+    found = confusion_matrix(points, np.arange(4300))
+    assert found.codes == tuple(range(0, 36, 3)) and found.others == 50
+    assert found.counts.shape == (13, 13) and found.counts[12, 12] == 300
+    wanted = sklearn_confusion(common[:, 0], common[:, 1], labels=range(0, 36, 3))
+    np.testing.assert_array_equal(found.counts[:12, :12], wanted)
+
+
+def test_confusion_matrix_of_nothing_labelled_is_empty() -> None:
+    found = confusion_matrix(of_pairs([(-1, 2), (-1, 0)]), np.arange(2))
+    assert found.codes == () and found.counts.sum() == 0
+
+
+def test_confusion_table_shows_names_as_text_and_every_count() -> None:
+    found = confusion_matrix(POINTS, np.arange(300))
+    shown = ElementTree.fromstring(to_html(found, CLASSES))
+    heads = [node.text for node in shown.iter("th")]
+    assert heads.count("<b>one</b>") == 2 and "other" not in heads
+    cells = [[cell.text or "" for cell in line.iter("td")] for line in shown.iter("tr")][1:]
+    counts = [[int(text.replace("·", "0")) for text in line] for line in cells]
+    np.testing.assert_array_equal(np.array(counts)[:3, :3], found.counts)
+    np.testing.assert_array_equal(np.array(counts)[3, :3], found.counts.sum(0))
+    np.testing.assert_array_equal(np.array(counts)[:3, 3], found.counts.sum(1))
+
+
+def test_confusions_can_be_kept_whole() -> None:
+    text = confusions_csv(POINTS, np.arange(300), CLASSES).decode()
+    lines = list(csv.DictReader(io.StringIO(text)))
+    assert sum(int(line["count"]) for line in lines) == (POINTS.label >= 0).sum()
+    assert {line["predicted"] for line in lines} == {"0", "<b>one</b>", "'=2+3"}
 
 
 def test_csv_has_ids_and_no_formula() -> None:

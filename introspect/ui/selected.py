@@ -9,8 +9,9 @@ import numpy as np
 import streamlit as st
 
 from introspect.errors import BadInput
+from introspect.ui import confusion_matrix
 from introspect.ui.pinned import show
-from introspect.ui.selection import chosen_rows, confusions, to_columns, to_csv
+from introspect.ui.selection import chosen_rows, to_columns, to_csv
 from introspect.ui.wording import plain
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def draw(
             _draw_table(points, rows[:SHOWN], classes)
             _tell_rest(len(rows))
         with pairs:
-            _draw_confusions(points, rows, classes)
+            confusion_matrix.draw(points, rows, classes, name)
 
 
 def _share(wrong: int, labelled: int) -> str:
@@ -93,31 +94,5 @@ def _draw_table(points: Any, rows: np.ndarray, classes: tuple[str, ...]) -> None
             "log_error": number(format="%.2f", help="log10 of the estimated error, ê(h)"),
             "log_error_map": number(format="%.2f", help="log10 of the estimated error, ê(z)"),
             "off_map": number(format="%.1f", help="strangeness in percent"),
-        },
-    )
-
-
-def _draw_confusions(points: Any, rows: np.ndarray, classes: tuple[str, ...]) -> None:
-    pairs = confusions(points, rows)
-    if not pairs:
-        st.caption("None of these samples has a label.")
-        return
-    right = sum(count for label, predicted, count in pairs if label == predicted)
-    found = [pair for pair in pairs if pair[0] != pair[1]]
-    st.caption(f"{right:,} of {sum(pair[2] for pair in pairs):,} are right.")
-    if not found:
-        return
-    st.dataframe(
-        {
-            "label": [classes[label] for label, _, _ in found],
-            "taken for": [classes[predicted] for _, predicted, _ in found],
-            "count": [count for _, _, count in found],
-        },
-        hide_index=True,
-        height=min(320, 38 + 35 * len(found)),
-        column_config={
-            "count": st.column_config.ProgressColumn(
-                min_value=0, max_value=max(count for _, _, count in found), format="%d"
-            )
         },
     )

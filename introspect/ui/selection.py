@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from introspect.atlas import Points
 
 MOST_CORNERS = 20_000
+MOST_CLASSES = 12
+"""Classes with a row and a column of their own in a confusion matrix; the rest are summed."""
 
 
 def read_polygon(raw: Any) -> Float[np.ndarray, "c 2"]:
@@ -135,6 +138,43 @@ def confusions(points: Points, rows: Int64[np.ndarray, " m"]) -> list[tuple[int,
     return sorted(found, key=lambda entry: (entry[0] == entry[1], -entry[2]))
 
 
+@dataclass(frozen=True, eq=False)
+class Confusion:
+    """How many samples of each true class got each answer: `counts[true, predicted]`, read-only.
+
+    `codes` are the classes of the first rows and columns, in class order; with `others` > 0 one
+    more row and column sum that many classes which are present but have none of their own.
+    """
+
+    codes: tuple[int, ...]
+    others: int
+    counts: Int64[np.ndarray, "c c"]
+
+    def __post_init__(self) -> None:
+        self.counts.setflags(write=False)
+
+
+def confusion_matrix(
+    points: Points, rows: Int64[np.ndarray, " m"], most: int = MOST_CLASSES
+) -> Confusion:
+    """The confusion matrix of the labelled samples in `rows`, over the classes present there.
+
+    A class is present when it is a label or an answer; the `most` frequent ones, labels and answers
+    counted together, keep a row of their own.
+    """
+    rows = rows[points.label[rows] >= 0]
+    label, predicted = points.label[rows], points.predicted[rows]
+    present, counts = np.unique(np.concatenate([label, predicted]), return_counts=True)
+    own = np.sort(present[np.argsort(-counts, kind="stable")[:most]])
+    place = np.full(int(present.max(initial=-1)) + 1, len(own), np.int64)
+    place[own] = np.arange(len(own))
+    size = len(own) + (len(present) > len(own))
+    cells = np.bincount(place[label] * size + place[predicted], minlength=size * size)
+    return Confusion(
+        tuple(own.tolist()), len(present) - len(own), cells.astype(np.int64).reshape(size, size)
+    )
+
+
 def to_columns(
     points: Points, rows: Int64[np.ndarray, " m"], classes: tuple[str, ...]
 ) -> dict[str, list[Any]]:
@@ -168,6 +208,18 @@ def to_csv(points: Points, rows: Int64[np.ndarray, " m"], classes: tuple[str, ..
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(zip(*columns.values(), strict=True))
+    return text.getvalue().encode()
+
+
+def confusions_csv(
+    points: Points, rows: Int64[np.ndarray, " m"], classes: tuple[str, ...]
+) -> bytes:
+    """Every pair of label and answer with its count, as CSV in UTF-8: no class is summed up."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["label", "predicted", "count"])
+    for label, predicted, count in confusions(points, rows):
+        writer.writerow([harmless(classes[label]), harmless(classes[predicted]), count])
     return text.getvalue().encode()
 
 

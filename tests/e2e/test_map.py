@@ -185,6 +185,12 @@ def test_lasso_gives_the_same_samples_to_browser_gallery_and_file(
     page.get_by_role("tab", name="Confusions").click()
     wrong = int((~atlas.points.correct[chosen]).sum())
     expect(page.get_by_text(f"{count - wrong:,} of {count:,} are right.")).to_be_visible()
+    matrix = page.get_by_role("region", name="Confusion matrix")
+    expect(matrix.locator("td").last).to_have_text(f"{count:,}")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Confusions as CSV").click()
+    lines = list(csv.DictReader(download.value.path().read_text("utf-8").splitlines()))
+    assert sum(int(line["count"]) for line in lines) == count
 
     if len(atlas.points.views) > 1:
         page.get_by_role("radio", name="PCA").click()
