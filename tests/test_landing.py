@@ -25,6 +25,7 @@ from introspect.ui.landing import (
     to_bars,
     to_facts,
     to_probe,
+    verdict,
     warn,
 )
 from introspect.ui.later import KEPT, Later
@@ -128,7 +129,19 @@ def test_bars_mark_the_label_and_keep_names_as_text() -> None:
     bars = to_bars(np.float32([0.1, 0.7, 0.2]), CLASSES, label=2)
     assert [bar["name"] for bar in bars] == list(CLASSES)
     assert [bar["label"] for bar in bars] == [False, False, True]
-    assert len({bar["colour"] for bar in bars}) == 3
+    assert len({bar["colour"] for bar in bars}) == len({bar["dark"] for bar in bars}) == 3
+
+
+@pytest.mark.parametrize(
+    ("off_map", "start"),
+    [(12.3, "On the map"), (95.0, "At the edge"), (99.0, "At the edge"), (99.4, "Off the map")],
+)
+def test_strangeness_is_told_in_words(off_map: float, start: str) -> None:
+    assert verdict(off_map).startswith(start) and f"{off_map:.1f} %" in verdict(off_map)
+
+
+def test_strangeness_that_nobody_knows_is_said_to_be_unknown() -> None:
+    assert "unknown" in verdict(float("nan"))
 
 
 @pytest.mark.parametrize(

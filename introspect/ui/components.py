@@ -143,7 +143,8 @@ def sample_card(
     Args:
         picture: a data URL, None where inputs are no pictures.
         badges: (text, "right" | "wrong" | "quiet").
-        bars: {name, value in 0..1, colour, label: whether it is the true class}.
+        bars: {name, value in 0..1, colour, dark (colour on a dark page), label: whether it is the
+            true class}.
     """
     _card(
         key=key,

@@ -28,6 +28,10 @@ CENTRED = 0.02
 """Mean distance of the centre of mass from the middle, in sides, that counts as centred."""
 
 
+EDGE = 90.0
+"""Percentile of strangeness from which a sample is said to lie at the edge of the map."""
+
+
 @dataclass(frozen=True)
 class Landing:
     """One new picture and all that is said of it."""
@@ -175,11 +179,17 @@ def _pair(place: np.ndarray) -> list[float]:
 def to_bars(
     outputs: Float[np.ndarray, " k"], classes: tuple[str, ...], label: int = -1
 ) -> list[dict[str, Any]]:
-    """The outputs as bars in the class colours; the true class is marked."""
-    colours = class_colours(len(classes))
+    """The outputs as bars in the class colours of both themes; the true class is marked."""
+    light, dark = (class_colours(len(classes), dark) for dark in (False, True))
     return [
-        {"name": name, "value": float(value), "colour": colour, "label": code == label}
-        for code, (name, value, colour) in enumerate(zip(classes, outputs, colours, strict=True))
+        {
+            "name": name,
+            "value": float(outputs[code]),
+            "colour": light[code],
+            "dark": dark[code],
+            "label": code == label,
+        }
+        for code, name in enumerate(classes)
     ]
 
 
@@ -217,6 +227,19 @@ def to_facts(
             "above 99 % the picture is off the map",
         ),
     ]
+
+
+def verdict(off_map: float) -> str:
+    """In words how familiar the activations are: on the map, at its edge, or off it."""
+    if not np.isfinite(off_map):
+        return "Whether it is on the map is unknown: there were no validation samples to compare."
+    if warning := warn(off_map):
+        return warning
+    where = "At the edge of the map" if off_map > EDGE else "On the map"
+    return (
+        f"{where}: its activations are stranger than those of {off_map:.1f} % of the validation "
+        f"samples; above {OFF_THE_MAP:.0f} % it would be off the map."
+    )
 
 
 def warn(off_map: float) -> str | None:

@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, expect
 from visit import Server
 
 from introspect.atlas import Atlas
+from introspect.plots.palette import class_colours, rgb
 
 
 # ---------------------------------------------------------------- new pictures
@@ -131,6 +132,53 @@ def test_map_follows_the_theme_while_it_is_open(visit: Callable) -> None:
         page.wait_for_timeout(50)
     assert page.evaluate(pick) <= 110
     assert fact(page, "mounts") == 1
+
+
+def test_marks_of_pictures_and_bars_follow_the_theme_while_they_are_open(
+    visit: Callable, atlas: Atlas
+) -> None:
+    page = visit(f"pin={atlas.points.id[5]}")
+    page.get_by_role("radio", name="Pinned sample").click()
+    expect(page.locator(".tile")).to_have_count(10, timeout=PATIENCE)
+    mark, bar = page.locator(".tile .tile-mark").first, page.locator(".bar-row i").first
+
+    def colours() -> list[str]:
+        read = "node => getComputedStyle(node).backgroundColor"
+        return [mark.evaluate(read), bar.evaluate(read)]
+
+    label = atlas.points.label[int(page.locator(".tile").first.get_attribute("data-row") or -1)]
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        palette = class_colours(10, dark=scheme == "dark")
+        wanted = [f"rgb{rgb(palette[code])}" for code in (label, 0)]
+        deadline = time.monotonic() + 20
+        while colours() != wanted and time.monotonic() < deadline:
+            page.wait_for_timeout(50)
+        assert colours() == wanted
+
+
+def test_part_outlives_an_overtaken_call_and_leaves_nothing_behind(visit: Callable) -> None:
+    page = visit()
+    left = page.evaluate(
+        """async () => {
+          const own = performance.getEntriesByType("resource")
+            .map(({ name }) => name).find((name) => name.endsWith("/activation_map.js"));
+          const left = {};
+          for (const name of ["activation_map", "brainbow", "brainbow_sample", "sample_pair"]) {
+            const module = await import(own.replace("activation_map", name));
+            const parentElement = document.createElement("div");
+            document.body.append(parentElement);
+            const data = { blobs: "/introspect/blob", manifest: "none", samples: [], cards: [] };
+            const call = () => module.default({ parentElement, data: { ...data, map: "none" } });
+            const [overtaken, latest] = await Promise.all([call(), call()]);
+            const count = (remove) => (remove(), parentElement.childElementCount);
+            left[name] = [count(overtaken), count(latest)];
+            parentElement.remove();
+          }
+          return left;
+        }"""
+    )
+    assert len(left) == 4 and all(counts == [1, 0] for counts in left.values()), left
 
 
 def test_map_is_used_by_keyboard_alone(visit: Callable) -> None:

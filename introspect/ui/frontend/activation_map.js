@@ -2,6 +2,7 @@
 
 import { el, adopt } from "./element.js";
 import { ActivationMap } from "./map.js";
+import { remover } from "./mounting.js";
 import { Sheets } from "./sheets.js";
 import { Table } from "./table.js";
 
@@ -108,10 +109,12 @@ class Place {
 /** Called by Streamlit at first and after every change of the data; answers how to take the map away. */
 export default async function mount(component) {
   const { parentElement: parent } = component;
+  const leave = remover(parent, () => {
+    places.get(parent)?.dispose();
+    places.get(parent)?.host.remove();
+    places.delete(parent);
+  });
   if (!places.has(parent)) places.set(parent, new Place(parent));
   await places.get(parent).update(component);
-  return () => {
-    places.get(parent)?.dispose();
-    places.delete(parent);
-  };
+  return leave;
 }

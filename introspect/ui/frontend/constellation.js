@@ -6,6 +6,7 @@ import { Panel } from "./constellation_panel.js";
 import { Strip } from "./constellation_strip.js";
 import { adopt, el } from "./element.js";
 import { download } from "./export.js";
+import { remover } from "./mounting.js";
 import { Table, addressOf } from "./table.js";
 
 const KINDS = { u1: Uint8Array, u2: Uint16Array };
@@ -276,11 +277,12 @@ class Place {
 /** Called by Streamlit at first and after every change of the data. */
 export default async function mount(component) {
   const { parentElement: parent } = component;
-  if (!places.has(parent)) places.set(parent, new Place(parent));
-  await places.get(parent).update(component);
-  return () => {
+  const leave = remover(parent, () => {
     places.get(parent)?.dispose();
     places.get(parent)?.host.remove();
     places.delete(parent);
-  };
+  });
+  if (!places.has(parent)) places.set(parent, new Place(parent));
+  await places.get(parent).update(component);
+  return leave;
 }

@@ -1,6 +1,7 @@
 // A pad to draw a picture on: every stroke is sent while it is drawn, at most one message in 150 ms.
 
 import { adopt, el, tool } from "./element.js";
+import { remover } from "./mounting.js";
 import { centred, shrink, toBase64 } from "./strokes.js";
 
 const SIDE = 280;
@@ -158,14 +159,15 @@ async function open(parent, data) {
 
 export default async function mount(component) {
   const { data, parentElement: parent } = component;
+  const leave = remover(parent, () => {
+    pads.get(parent)?.pad.then((pad) => clearTimeout(pad.timer));
+    pads.delete(parent);
+  });
   const key = JSON.stringify([data.channels, data.height, data.width, data.centre, data.paper]);
   if (pads.get(parent)?.key !== key) pads.set(parent, { key, pad: open(parent, data) });
   const pad = await pads.get(parent).pad;
   pad.component = component;
   if (pad.wiped !== undefined && pad.wiped !== data.clear) pad.clear();
   pad.wiped = data.clear;
-  return () => {
-    clearTimeout(pad.timer);
-    pads.delete(parent);
-  };
+  return leave;
 }

@@ -3,6 +3,7 @@
 import { count, hex, readTheme } from "./colour.js";
 import { classColours } from "./colouring.js";
 import { adopt, el } from "./element.js";
+import { remover } from "./mounting.js";
 import { Sheets } from "./sheets.js";
 import { addressOf } from "./table.js";
 
@@ -23,11 +24,13 @@ function manifest(base, key) {
   return manifests.get(url);
 }
 
-class Gallery {
+export class Gallery {
   constructor(host) {
     this.grid = el("div", { class: "tiles", role: "list" });
+    // A colour transition on the sentinel tells that the page's theme has changed.
+    this.sentinel = el("i", { class: "sentinel", "aria-hidden": "true", ontransitionend: () => this.recolour() });
     this.more = el("button", { type: "button", class: "clear", onclick: () => this.grow() });
-    host.replaceChildren(el("div", { class: "gallery" }, this.grid, this.more));
+    host.replaceChildren(el("div", { class: "gallery" }, this.grid, this.more, this.sentinel));
   }
 
   async show(component) {
@@ -36,10 +39,23 @@ class Gallery {
     const { found, sheets } = await manifest(data.blobs, data.manifest);
     const text = JSON.stringify([data.items, data.manifest]);
     if (text === this.text) return;
-    Object.assign(this, { text, found, sheets, items: data.items, size: data.size ?? 44, shown: 0 });
+    Object.assign(this, { text, found, sheets, items: data.items, size: data.size ?? 44, named: data.named ?? false, shown: 0 });
     this.colours = classColours(found, readTheme(this.grid));
     this.grid.replaceChildren();
     this.grow();
+  }
+
+  /** The pictures stay; the class marks below them take the colours of the theme at hand. */
+  recolour() {
+    if (!this.found) return;
+    this.colours = classColours(this.found, readTheme(this.grid));
+    [...this.grid.children].forEach((tile, i) => {
+      tile.querySelector(".tile-mark").style.background = this.colourOf(this.items[i]);
+    });
+  }
+
+  colourOf([, , label, predicted]) {
+    return hex(this.colours[label < 0 ? predicted : label] ?? [128, 128, 128]);
   }
 
   grow() {
@@ -55,7 +71,6 @@ class Gallery {
     const said = label < 0 ? classes[predicted] : wrong ? `${classes[label]}, taken for ${classes[predicted]}` : classes[label];
     const name = `#${count(id)}: ${said}${note ? `, ${note}` : ""}`;
     const body = this.sheets ? this.picture(row) : el("span", { class: "tile-text" }, `#${count(id)}`);
-    const code = label < 0 ? predicted : label;
     return el(
       "button",
       {
@@ -68,7 +83,8 @@ class Gallery {
         onclick: () => this.component.setTriggerValue("pick", row),
       },
       body,
-      el("i", { class: "tile-mark", style: { background: hex(this.colours[code] ?? [128, 128, 128]) } }),
+      this.named ? el("span", { class: "tile-name" }, wrong ? `${classes[label]} → ${classes[predicted]}` : said) : null,
+      el("i", { class: "tile-mark", style: { background: this.colourOf([row, id, label, predicted]) } }),
     );
   }
 
@@ -86,13 +102,17 @@ class Gallery {
 
 export default async function mount(component) {
   const { parentElement: parent } = component;
+  const leave = remover(parent, () => {
+    places.get(parent)?.host.remove();
+    places.delete(parent);
+  });
   if (!places.has(parent)) {
     const host = el("div", {});
     parent.append(host);
-    places.set(parent, new Gallery(host));
+    places.set(parent, { host, gallery: new Gallery(host) });
     await adopt(host, new URL("map.css", import.meta.url).href);
     await adopt(host, new URL("panel.css", import.meta.url).href);
   }
-  await places.get(parent).show(component);
-  return () => places.delete(parent);
+  await places.get(parent)?.gallery.show(component);
+  return leave;
 }

@@ -1,11 +1,13 @@
 // One sample in the side panel: its picture, what the network says of it, and a few facts.
 
+import { readTheme } from "./colour.js";
 import { adopt, el } from "./element.js";
+import { remover } from "./mounting.js";
 
 const MOST = 12; // classes shown at once; the likeliest when there are more
 const cards = new WeakMap();
 
-function bar({ name, value, colour, label }) {
+function bar({ name, value, colour, dark, label }, onDark) {
   const share = Math.max(0, Math.min(1, value));
   return {
     name,
@@ -13,7 +15,7 @@ function bar({ name, value, colour, label }) {
       "div",
       { class: `bar-row${label ? " own" : ""}`, role: "listitem" },
       el("span", { class: "bar-name", title: label ? `${name}: the label` : name }, name),
-      el("span", { class: "bar-track" }, el("i", { style: { width: `${100 * share}%`, background: colour } })),
+      el("span", { class: "bar-track" }, el("i", { style: { width: `${100 * share}%`, background: (onDark && dark) || colour } })),
       el("span", { class: "bar-value" }, share.toFixed(3)),
     ),
   };
@@ -27,12 +29,15 @@ class Card {
     this.facts = el("dl", { class: "sample-facts wide" });
     this.bars = el("div", { class: "bars", role: "list", "aria-label": "Outputs of the network by class" });
     this.warning = el("div", { class: "sample-warning", role: "alert", hidden: true });
+    // A colour transition on the sentinel tells that the page's theme has changed.
+    this.sentinel = el("i", { class: "sentinel", "aria-hidden": "true", ontransitionend: () => this.shown && this.fill(this.shown.bars) });
     host.replaceChildren(
-      el("div", { class: "sample" }, el("div", { class: "sample-top" }, this.picture, el("div", {}, this.title, this.names)), this.facts, this.warning, this.bars),
+      el("div", { class: "sample" }, this.sentinel, el("div", { class: "sample-top" }, this.picture, el("div", {}, this.title, this.names)), this.facts, this.warning, this.bars),
     );
   }
 
   show(data) {
+    this.shown = data;
     if (data.picture && this.picture.src !== data.picture) this.picture.src = data.picture;
     this.picture.hidden = !data.picture;
     this.picture.alt = data.title;
@@ -47,19 +52,22 @@ class Card {
 
   /** Bars that stay keep their node, so that their width glides. */
   fill(bars) {
+    const { dark } = readTheme(this.bars);
     let chosen = bars;
     if (bars.length > MOST) chosen = [...bars].sort((a, b) => b.value - a.value).slice(0, MOST);
     const order = JSON.stringify(chosen.map(({ name, label }) => [name, label]));
     if (order !== this.order) {
-      this.rows = chosen.map(bar);
+      this.rows = chosen.map((entry) => bar(entry, dark));
       this.bars.replaceChildren(...this.rows.map((row) => row.node));
       this.order = order;
       return;
     }
     chosen.forEach((entry, i) => {
-      const fresh = bar(entry);
+      const fresh = bar(entry, dark);
       const { node } = this.rows[i];
-      node.querySelector("i").style.width = fresh.node.querySelector("i").style.width;
+      const [held, wanted] = [node, fresh.node].map((one) => one.querySelector("i").style);
+      held.width = wanted.width;
+      held.background = wanted.background;
       node.querySelector(".bar-value").textContent = fresh.node.querySelector(".bar-value").textContent;
     });
   }
@@ -67,6 +75,10 @@ class Card {
 
 export default async function mount(component) {
   const { data, parentElement: parent } = component;
+  const leave = remover(parent, () => {
+    cards.get(parent)?.host.remove();
+    cards.delete(parent);
+  });
   if (!cards.has(parent)) {
     const host = el("div", {});
     parent.append(host);
@@ -78,8 +90,5 @@ export default async function mount(component) {
   const entry = cards.get(parent);
   entry.data = data;
   entry.card?.show(entry.data);
-  return () => {
-    entry.host.remove();
-    cards.delete(parent);
-  };
+  return leave;
 }

@@ -2,6 +2,7 @@
 
 import { count, digits, plainError } from "./colour.js";
 import { adopt, el } from "./element.js";
+import { remover } from "./mounting.js";
 import { nearest, outcome, share, ticks, under } from "./trade.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -168,6 +169,10 @@ class Threshold {
 
 export default async function mount(component) {
   const { parentElement: parent } = component;
+  const leave = remover(parent, () => {
+    places.get(parent)?.host.remove();
+    places.delete(parent);
+  });
   if (!places.has(parent)) {
     const host = el("div", {});
     parent.append(host);
@@ -181,8 +186,5 @@ export default async function mount(component) {
     entry.latest = component;
     entry.part?.show(component);
   }
-  return () => {
-    places.get(parent)?.host.remove();
-    places.delete(parent);
-  };
+  return leave;
 }
