@@ -35,7 +35,7 @@ MEMBERS = re.compile(
       | (weights|umap|checkpoints)\.safetensors
       | model/(graph\.json|model\.safetensors)
       | thumbs/(thumbs\.json|[0-9]{3,5}\.(webp|jpg|png))
-      | samples/(x\.npy|meta\.json)
+      | samples/((x|rows)\.npy|meta\.json|thumbs\.json|[0-9]{3,5}\.webp)
       | activations/[A-Za-z0-9_-]{1,64}\.npy""",
     re.VERBOSE | re.ASCII,
 )

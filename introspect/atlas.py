@@ -15,6 +15,7 @@ from jaxtyping import Float32, Int64
 from introspect.classifier import Classifier
 from introspect.engine import Engine, Positions
 from introspect.errors import BadInput
+from introspect.kept import Kept, as_floats, find_rest, read_kept
 from introspect.nearest import Nearest
 from introspect.plugin import Progress
 from introspect.points import Points
@@ -22,7 +23,7 @@ from introspect.projections.infovae import InfoVAEProjector
 from introspect.projections.pca import PCAProjector
 from introspect.recording import Recording, identify, record
 from introspect.samples import Samples
-from introspect.sheets import read_about, read_sheets
+from introspect.sheets import read_about, read_tile
 from introspect.store import cache_dir
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class Atlas:
     `log_error` (1 % false alarms on correctly classified validation samples); `pca` is the plain
     control projection. `folder` is the version folder it was read from, None while unsaved.
     `made_of`, `recorded` and `evolution` are what a fresh atlas was built from; a loaded one finds
-    them on disk: use `samples`, `recording` and `checkpoints`.
+    them on disk: use `kept`, `samples`, `recording` and `checkpoints`.
     """
 
     engine: Engine
@@ -181,31 +182,56 @@ class Atlas:
         return None if self.folder is None else Thumbs.of(self.folder / "thumbs")
 
     @cached_property
-    def samples(self) -> Samples | None:
-        """The recorded inputs in row order, or None where the atlas came without them."""
+    def kept(self) -> Kept | None:
+        """Rows whose inputs are at hand, with their samples; None where the atlas came without.
+
+        Where only some travelled along and the rest is of a data set that lies on this machine,
+        they are all there.
+        """
         if self.made_of is not None:
-            return self.made_of
-        thumbs = self.thumbs
-        if thumbs is not None and thumbs.lossless:
-            x = read_sheets(thumbs.folder)
-        elif self.folder is not None and (self.folder / "samples" / "x.npy").exists():
-            x = np.load(self.folder / "samples" / "x.npy", mmap_mode="r", allow_pickle=False)
-        else:
+            return Kept(np.arange(len(self.points)), self.made_of)
+        found = None if self.folder is None else read_kept(self.folder, len(self.points))
+        if found is None:
             return None
-        x = x.reshape(len(x), *self.classifier.input_shape)
-        p = self.points
-        return Samples(
-            x,
-            np.array(p.label),
-            np.array(p.split),
+        rows, x = found
+        p, about = self.points, self.settings["data"]
+        samples = Samples(
+            x.reshape(len(x), *self.classifier.input_shape),
+            p.label[rows],
+            p.split[rows],
             self.classes,
-            np.array(p.id),
-            self.settings["data"]["name"],
+            p.id[rows],
+            about["name"],
+        )
+        shape, kept = self.classifier.input_shape, Kept(rows, samples)
+        return find_rest(
+            kept,
+            about["name"],
+            str(about.get("fingerprint")),
+            lambda whole: whole.fitted(shape, self.classes),
+            len(p),
         )
 
     @property
+    def samples(self) -> Samples | None:
+        """The recorded inputs in row order, or None where not all of them are at hand."""
+        kept = self.kept
+        return kept.samples if kept is not None and len(kept) == len(self.points) else None
+
+    def inputs(self, rows: Any) -> Float32[torch.Tensor, m *input]:
+        """Inputs of some rows as the classifier takes them, on the CPU.
+
+        Raises:
+            BadInput: the atlas came without them.
+        """
+        return as_floats(self.kept, rows)
+
+    @property
     def recording(self) -> Recording:
-        """The activations of all rows; recorded into the cache where they did not travel along."""
+        """The activations of all rows whose inputs are at hand, in the order of `kept.rows`.
+
+        Recorded into the cache where they did not travel along.
+        """
         return self.record()
 
     def record(self, on_batch: Progress | None = None) -> Recording:
@@ -217,11 +243,12 @@ class Atlas:
         """
         if self.recorded is not None:
             return self.recorded
-        samples = self.samples
-        if samples is None or not self.complete:
+        kept = self.kept
+        if kept is None or not self.complete:
             raise BadInput(
                 "This atlas came without its network or inputs: its activations cannot be recorded."
             )
+        samples = kept.samples
         with self._lock:
             tap = self.engine.tap
             folder = cache_dir() / "recordings" / identify(tap, samples)[:24]
@@ -240,15 +267,17 @@ class Atlas:
     ) -> tuple[Int64[np.ndarray, "m c"], Float32[np.ndarray, "m c"]]:
         """The recorded rows whose activations are nearest: rows and Euclidean distances in h.
 
-        True neighbours in activation space, not on the map. The first call on a bundled atlas
-        records its activations first.
+        True neighbours in activation space, not on the map, among the rows whose inputs are at
+        hand. The first call on a bundled atlas records its activations first.
         """
         if "nearest" not in vars(self):
             self.record(on_batch)
         x = torch.as_tensor(x, dtype=torch.float32).reshape(-1, *self.classifier.input_shape)
         with torch.inference_mode():
             query, _ = self.engine.tap(x)
-            return self.nearest(query, count)
+            places, distances = self.nearest(query, count)
+        kept = self.kept
+        return (places if kept is None else kept.rows[places]), distances
 
     @cached_property
     def nearest(self) -> Nearest:
@@ -270,15 +299,18 @@ class Atlas:
         return read_evolution(file, self.points) if file.exists() else None
 
     def picture(self, row: int) -> np.ndarray:
-        """The picture of a row, uint8 `h w` or `h w 3`.
+        """The picture of a row, uint8 `h w` or `h w 3`; its thumbnail where only that is here.
 
         Raises:
             BadInput: the rows are no pictures, or came without them.
         """
-        samples = self.samples
-        if samples is None or not samples.pictures:
+        kept, thumbs = self.kept, self.thumbs
+        if kept is not None and kept.samples.pictures and kept.mask(len(self.points))[row]:
+            x = kept.samples.x[int(kept.places(row)[0])]
+        elif thumbs is not None:
+            x = read_tile(thumbs.folder, int(row))
+        else:
             raise BadInput("The samples of this atlas are no pictures.")
-        x = samples.x[row]
         if x.dtype != np.uint8:
             x = (np.clip(x, 0, 1) * 255).round().astype(np.uint8)
         return x[0] if len(x) == 1 else np.moveaxis(x, 0, -1)
@@ -288,15 +320,19 @@ class Atlas:
         kept = {name: view for name, view in self.points.views.items() if name != "infovae"}
         return replace(self, points=replace(self.points, views={**kept, **views}))
 
-    def save(self, path: str | Path) -> Path:
+    def save(self, path: str | Path, keep: Int64[np.ndarray, " m"] | None = None) -> Path:
         """Writes the atlas folder in one step: the old version stays whole until the new one is.
+
+        Args:
+            keep: rows whose inputs travel along; all of them when left out. The others are seen
+                as small pictures only, and nothing can be run on them where the data are not.
 
         Raises:
             BadInput: the disk is full or the folder holds something else.
         """
         from introspect.atlas_folder import save_atlas
 
-        return save_atlas(self, Path(path))
+        return save_atlas(self, Path(path), keep)
 
     @staticmethod
     def load(path: str | Path, model: Any = None) -> Atlas:

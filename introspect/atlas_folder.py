@@ -23,6 +23,7 @@ from introspect.engine import Engine, Strangeness
 from introspect.errors import BadInput
 from introspect.evolution import write_evolution
 from introspect.formats.safetensors import read_tensors, write_tensors
+from introspect.kept import keep_rows
 from introspect.library import find
 from introspect.points import Points, read_points, write_points
 from introspect.projections.infovae import InfoVAEProjector
@@ -35,11 +36,15 @@ from introspect.tap import Tap
 _NETS = ("encoder", "decoder", "map_estimator", "estimator")
 _MAX_SETTINGS = 4 * 2**20
 
+SMALL = 30
+"""WebP quality of thumbnails that must be small, because the pictures do not travel along."""
 
-def save_atlas(atlas: Atlas, path: Path) -> Path:
+
+def save_atlas(atlas: Atlas, path: Path, keep: np.ndarray | None = None) -> Path:
     """Writes points.parquet, settings.json, weights.safetensors, classes.parquet, model/, thumbs/.
 
-    Inputs that are small grey pictures travel as lossless sheets, others as samples/x.npy.
+    Inputs that are small grey pictures travel as lossless sheets, others as samples/x.npy. Those
+    of some rows (`keep`) travel in samples/, pictures as lossless sheets.
     """
 
     def fill(folder: Path) -> None:
@@ -50,8 +55,9 @@ def save_atlas(atlas: Atlas, path: Path) -> Path:
             save_classifier(atlas.classifier, folder / "model")
         if atlas.evolution is not None:
             write_evolution(atlas.evolution, folder / "checkpoints.safetensors")
+        if atlas.folder is None or keep is not None:
+            _write_inputs(atlas, folder, keep)
         if atlas.folder is None:
-            _write_inputs(atlas, folder)
             if atlas.recorded is not None:
                 _write_classes(atlas, atlas.recorded, folder / "classes.parquet")
             return
@@ -109,9 +115,14 @@ def _tensors(atlas: Atlas) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def _write_inputs(atlas: Atlas, folder: Path) -> None:
+def _write_inputs(atlas: Atlas, folder: Path, keep: np.ndarray | None) -> None:
     samples = atlas.samples
     if samples is None:
+        return
+    if keep is not None:
+        if samples.pictures:
+            write_sheets(samples, folder / "thumbs", lossless=False, quality=SMALL)
+        keep_rows(samples, np.unique(keep), folder / "samples")
         return
     lossless = False
     if samples.pictures:

@@ -46,9 +46,9 @@ def attack_sample(
     atlas = Atlas.load(folder)
     row = atlas.points.row_of(sample)
     targets = None if target == "all" else [find_class(target, atlas.classes)]
-    if atlas.samples is None:
+    if atlas.kept is None:
         raise BadInput("This atlas came without its inputs, so there is nothing to attack.")
-    x, label = atlas.samples.floats([row])[0], int(atlas.points.label[row])
+    x, label = atlas.inputs([row])[0], int(atlas.points.label[row])
     try:
         walk = trace(atlas, x, attack, targets, label, on_step=on_step)
     except TraceCancelled as stop:

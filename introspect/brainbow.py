@@ -273,10 +273,12 @@ def _means_file(atlas: Atlas, groups: Groups) -> Path | None:
 
 
 def _measure_means(atlas: Atlas, groups: Groups) -> Float32[np.ndarray, "k p"]:
-    h = atlas.recording.h
+    h, n = atlas.recording.h, len(atlas.points)
+    here = np.ones(n, bool) if atlas.kept is None else atlas.kept.mask(n)
+    place = np.cumsum(here) - 1
     means = np.full((len(atlas.classes), h.shape[1]), np.nan, np.float32)
-    for number, rows in enumerate(groups.rows(len(means))):
-        total = np.zeros(h.shape[1])
+    for number, chosen in enumerate(groups.rows(len(means))):
+        total, rows = np.zeros(h.shape[1]), place[chosen[here[chosen]]]
         for start in range(0, len(rows), CHUNK):
             total += h[rows[start : start + CHUNK]].sum(0, dtype=np.float64)
         if len(rows):

@@ -186,9 +186,9 @@ def answer(
         BadInput: as `scatter`; no such sample, or the atlas came without its inputs.
     """
     row = atlas.points.row_of(sample)
-    if atlas.samples is None:
+    if atlas.kept is None:
         raise BadInput("This atlas came without its inputs, so there is nothing to add noise to.")
-    found = scatter(atlas, atlas.samples.floats([row])[0], [sigma], copies, seed)
+    found = scatter(atlas, atlas.inputs([row])[0], [sigma], copies, seed)
     return {"kept": float(found.kept[0]), "mean_shift": float(found.shift[0])}
 
 

@@ -200,6 +200,8 @@ def choose_rows(
         fits &= points.split == SPLITS.index(split)
     if right:
         fits &= points.correct
+    if atlas.kept is not None:
+        fits &= atlas.kept.mask(len(points))
     fit = np.flatnonzero(fits)
     if not len(fit):
         kind = "is classified correctly" if right else "is left"
@@ -240,7 +242,7 @@ def fan(
     row = np.array(rows, np.int64).reshape(-1)
     if not len(row) or row.min() < 0 or row.max() >= len(atlas.points):
         raise BadInput(f"Choose at least one row from 0 to {len(atlas.points) - 1}.")
-    if atlas.samples is None:
+    if atlas.kept is None:
         raise BadInput("This atlas came without its inputs, so there is nothing to attack.")
     target = find_targets(targets, len(atlas.classes))
     check_size(atlas, len(row), len(target), attack.steps)
@@ -262,7 +264,7 @@ def fan(
                 return True
             return on_step(number * total + done, len(batches) * total) is not False
 
-        clean = atlas.samples.floats(mine).to(device)
+        clean = atlas.inputs(mine).to(device)
         start = clean.repeat_interleave(len(target), 0)
         try:
             with Witness(atlas.engine, len(start), total, tell) as witness:

@@ -11,6 +11,7 @@ import io
 import json
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -120,6 +121,28 @@ def read_sheets(folder: Path) -> UInt8[np.ndarray, "n c h w"]:
         stop = min(start + about["per_sheet"], len(x))
         x[start:stop] = _cut(sheet, height, width)[: stop - start, :channels]
     return x
+
+
+@lru_cache(maxsize=8)
+def _read_sheet(folder: Path, index: int) -> UInt8[np.ndarray, "m c h w"]:
+    about = read_about(folder)
+    start = about["per_sheet"] * index
+    part = about | {
+        "sheets": about["sheets"][index : index + 1],
+        "count": min(about["count"] - start, about["per_sheet"]),
+    }
+    [(_, sheet)] = _open_sheets(folder, part)
+    return _cut(sheet, about["height"], about["width"])[:, : about["channels"]]
+
+
+def read_tile(folder: Path, row: int) -> UInt8[np.ndarray, "c h w"]:
+    """One tile of `write_sheets`; the sheets looked at last are remembered.
+
+    Raises:
+        BadInput: a file is missing, damaged, or not what thumbs.json says.
+    """
+    index, place = divmod(row, read_about(folder)["per_sheet"])
+    return _read_sheet(folder, index)[place]
 
 
 def read_about(folder: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from introspect.kept import Kept
 from introspect.samples import Samples
 from introspect.sheets import write_sheets
 
@@ -86,6 +87,8 @@ def pretend(
         points=points,
         z=z,
         samples=samples,
+        kept=Kept(np.arange(n), samples),
+        inputs=samples.floats,
         classifier=SimpleNamespace(
             classes=CLASSES,
             input_shape=(1, 12, 12),
@@ -103,5 +106,8 @@ def pretend(
         ),
         picture=lambda row: x[row, 0],
         locate=locate,
-        neighbours=lambda inputs, count: (np.arange(count), np.linspace(0, 1, count)),
+        neighbours=lambda inputs, count, on_batch=None: (
+            np.arange(count),
+            np.linspace(0, 1, count),
+        ),
     )

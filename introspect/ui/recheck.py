@@ -33,14 +33,14 @@ class Recheck:
 
 def recheck(atlas: Atlas, seed: int) -> Recheck:
     """Locates a random stored sample alone twice and in the middle of a shuffled batch."""
-    if atlas.samples is None:
+    kept = atlas.kept
+    if kept is None:
         raise BadInput("This atlas came without its inputs, so there is nothing to place again.")
     rng = np.random.default_rng(seed)
-    n = len(atlas.points.id)
-    rows = rng.choice(n, size=min(BATCH, n), replace=False)
+    rows = rng.choice(kept.rows, size=min(BATCH, len(kept)), replace=False)
     place = int(rng.integers(len(rows)))
     row = int(rows[place])
-    x = atlas.samples.floats(rows)
+    x = atlas.inputs(rows)
     alone = atlas.locate(x[place : place + 1]).z[0]
     again = atlas.locate(x[place : place + 1]).z[0]
     batch = atlas.locate(x).z[place]
