@@ -54,20 +54,30 @@ class Tray:
     drawn: np.ndarray | None = None
     file: tuple[str, np.ndarray] | None = None
     random: np.random.Generator = field(default_factory=np.random.default_rng)
+    param: str = "sample"
+    """What the chosen sample is called in the page's address."""
 
 
 def choose(atlas: Atlas, key: str) -> Chosen:
-    """Draws the chooser and answers the chosen input.
+    """As `offer`; where nothing can be chosen yet the page says so and stops here."""
+    chosen = offer(atlas, key)
+    if chosen is None:
+        st.stop()
+    return chosen
+
+
+def offer(atlas: Atlas, key: str, param: str = "sample") -> Chosen | None:
+    """Draws the chooser and answers the chosen input, None where nothing can be chosen yet.
 
     A stored sample is named by its id, by `test:907`, by chance among right or wrong answers, or by
     the pin on the activation map; where the network reads pictures, one can be drawn or uploaded.
-    At first it stands where the link says (`?sample=60907`). Where nothing can be chosen yet the
-    page says so and stops here.
+    At first it stands where the link says (`?sample=60907`).
 
     Args:
         key: any name; choosers of different names, also on one page, do not know of each other.
+        param: what the sample is called in the page's address.
     """
-    tray = _tray(atlas, key)
+    tray = _tray(atlas, key, param)
     name = f"{key}-{atlas.fingerprint[:8]}"
     with st.container(
         horizontal=True, vertical_alignment="center", border=True, key=f"chooser-{name}"
@@ -84,10 +94,8 @@ def choose(atlas: Atlas, key: str) -> Chosen:
                 chosen = _upload(atlas, tray, name)
             else:
                 chosen = _choose_stored(atlas, tray, name, row)
-    if chosen is None:
-        st.stop()
-    picture = to_picture(chosen.x)
-    if picture is not None:
+    picture = None if chosen is None else to_picture(chosen.x)
+    if chosen is not None and picture is not None:
         url = picture_url(enlarge(picture))
         left.image(url, width=SHOWN, alt=f"The chosen sample, {chosen.title}")
     return chosen
@@ -141,13 +149,19 @@ def pick(atlas: Atlas, kind: str, random: np.random.Generator) -> int:
     return int(random.choice(rows))
 
 
-def _tray(atlas: Atlas, key: str) -> Tray:
+def put(atlas: Atlas, key: str, row: int, param: str = "sample") -> None:
+    """Makes a row the choice of a chooser, whether it has been drawn yet or not."""
+    _take(atlas, _tray(atlas, key, param), row)
+
+
+def _tray(atlas: Atlas, key: str, param: str) -> Tray:
     name = f"tray-{key}-{atlas.fingerprint[:12]}"
     tray = st.session_state.get(name)
     if tray is None:
-        tray = st.session_state[name] = Tray(_first(atlas))
-        if asked := st.query_params.get("sample"):
+        tray = st.session_state[name] = Tray(_first(atlas), param=param)
+        if asked := st.query_params.get(param):
             _name(atlas, tray, asked)
+    tray.param = param
     return tray
 
 
@@ -259,7 +273,7 @@ def _pick(atlas: Atlas, tray: Tray, kind: str) -> None:
 def _take(atlas: Atlas, tray: Tray, row: int) -> None:
     tray.row = row
     tray.source = STORED
-    st.query_params["sample"] = str(atlas.points.id[row])
+    st.query_params[tray.param] = str(atlas.points.id[row])
 
 
 def _fitted(atlas: Atlas) -> tuple[tuple[int, int, int], bool, bool]:

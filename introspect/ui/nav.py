@@ -21,6 +21,7 @@ ICONS = {
     "trajectory": ":material/route:",
     "evolution": ":material/timeline:",
     "reliability": ":material/verified:",
+    "sample_card": ":material/badge:",
     "attack_flow": ":material/air:",
 }
 TITLES = {"evolution": "Training evolution"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -18,6 +18,7 @@ from introspect.ui.wording import plain
 
 if TYPE_CHECKING:
     from introspect.atlas import Atlas
+    from introspect.plugin import Progress
 
 COUNT = 10
 SOON = 0.1
@@ -96,9 +97,26 @@ def relatives(atlas: Atlas, row: int) -> tuple[np.ndarray, np.ndarray]:
     """The rows most like a stored sample in activation space, without itself, and distances."""
     if atlas.samples is None:
         raise BadInput("This atlas came without its inputs, so it cannot be compared with.")
-    rows, distances = atlas.neighbours(atlas.samples.floats([row]), COUNT + 1)
+    return alike(atlas, atlas.samples.floats([row]), row)
+
+
+def alike(
+    atlas: Atlas, x: Any, row: int | None, on_batch: Progress | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rows most like one input in activation space, nearest first, and their distances in h.
+
+    Args:
+        x: float32 `1 *input`.
+        row: the input's own row, left out; None for an input that is not recorded.
+        on_batch: told (done, total) while the activations are recorded, once.
+
+    Raises:
+        BadInput: the atlas came without its inputs or its network.
+        Cancelled: `on_batch` answered False.
+    """
+    rows, distances = atlas.neighbours(x, COUNT + 1, on_batch)
     rows, distances = np.ravel(rows), np.ravel(distances)
-    others = rows != row
+    others = rows != (-1 if row is None else row)
     return rows[others][:COUNT], distances[others][:COUNT]
 
 
