@@ -218,7 +218,7 @@ class Atlas:
         kept = self.kept
         return kept.samples if kept is not None and len(kept) == len(self.points) else None
 
-    def inputs(self, rows: Any) -> Float32[torch.Tensor, m *input]:
+    def inputs(self, rows: Any) -> Float32[torch.Tensor, " m *input"]:
         """Inputs of some rows as the classifier takes them, on the CPU.
 
         Raises:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float32, Int64
 
 from introspect.datasets import DATASETS, is_at_hand
@@ -118,7 +119,7 @@ def find_rest(
     return Kept(np.arange(count), whole)
 
 
-def as_floats(kept: Kept | None, rows: Any) -> Float32[Any, m *input]:
+def as_floats(kept: Kept | None, rows: Any) -> Float32[torch.Tensor, " m *input"]:
     """Inputs of rows of the atlas as a classifier takes them: a float32 tensor `m *input`.
 
     Raises:
