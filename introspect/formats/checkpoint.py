@@ -135,11 +135,12 @@ def unwrap(loaded: Any, name: str) -> tuple[dict[str, torch.Tensor], list[str]]:
     averaged = [found for found in large if any(_AVERAGED.search(step) for step in found[0])]
     plain = [found for found in large if found[0] == ()]
     where, state = (averaged or plain or large)[0]
-    notes = [f"The weights were found under {'.'.join(where)}."] if where else []
+    notes = [f"The weights were found under {shown_name('.'.join(where))}."] if where else []
     others = [".".join(step) or "the top" for step, _ in large if step != where]
     if others:
         kind = "averaged weights (EMA)" if averaged else "first set of weights"
-        notes.append(f"The file holds several; the {kind} were taken, not {', '.join(others[:4])}.")
+        told = shown_name(", ".join(others[:4]))
+        notes.append(f"The file holds several; the {kind} were taken, not {told}.")
     return _strip(state, notes), notes
 
 
@@ -174,8 +175,13 @@ def _strip(state: dict[str, torch.Tensor], notes: list[str]) -> dict[str, torch.
         }
         notes.append(f'The prefix "{prefix}" was taken off the names.')
         if left:
-            notes.append(f"Left out, as it lies outside: {', '.join(left[:4])}.")
+            notes.append(f"Left out, as it lies outside: {shown_name(', '.join(left[:4]))}.")
         state = inner
+
+
+def shown_name(name: str) -> str:
+    """A name of a tensor as it may stand in a sentence: short, and nothing but printable."""
+    return name[:80].encode("unicode_escape").decode("ascii")
 
 
 def _tidy(state: Mapping[str, Any], notes: list[str], file: str) -> Canonical:
@@ -190,7 +196,7 @@ def _tidy(state: Mapping[str, Any], notes: list[str], file: str) -> Canonical:
     kept: set[int] = set()
     total, kinds, quantised = 0, set(), 0
     for name, tensor in state.items():
-        shown = f'The tensor "{name[:80]}" in {file}'
+        shown = f'The tensor "{shown_name(name)}" in {file}'
         if not 0 < len(name) <= NAME or not name.isprintable():
             raise BadInput(f"{shown} has an impossible name: save the weights again.")
         if tensor.is_quantized:

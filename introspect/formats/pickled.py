@@ -16,8 +16,12 @@ _TEXT = ("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE")
 _STORE = ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE")
 _FETCH = ("GET", "BINGET", "LONG_BINGET")
 _SYSTEM = re.compile(
-    r"^(os|posix|nt|sys|subprocess|builtins|__builtin__|shutil|socket|runpy|importlib|code|pty"
-    r"|webbrowser|ctypes|operator|functools|pip|asyncio|multiprocessing)(\.|$)"
+    r"(^|\.)(os|posix|nt|sys|subprocess|builtins|shutil|socket|runpy|importlib|code|pty"
+    r"|webbrowser|ctypes|operator|pip|asyncio|multiprocessing)\."
+)
+_HARMLESS = re.compile(
+    r"^builtins\.(set|frozenset|list|dict|tuple|int|float|complex|str|bytes|bytearray|bool|slice"
+    r"|range|object)$"
 )
 
 
@@ -74,17 +78,19 @@ def _globals(raw: bytes) -> Iterator[str]:
 
 def tell_strange(file: str, strange: list[str]) -> str:
     """One sentence: what the file is, why it is refused, and the command that converts it."""
+    # Python 2 called it otherwise, and so do pickles of the old protocols
     named = [re.sub(r"[^\w.]", "", name)[:60] or "?" for name in strange]
+    named = [re.sub(r"^__builtin__\.", "builtins.", name) for name in named]
     shown = ", ".join(named[:SHOWN]) + (", …" if len(named) > SHOWN else "")
     refused = "reading it would run code from the file, so Introspect refuses it"
-    system = [name for name in named if _SYSTEM.match(name)]
+    system = [name for name in named if _SYSTEM.search(name) and not _HARMLESS.match(name)]
     if system:
         return (
             f"{file} asks for {system[0]}, which no weights need: {refused}; if it is yours, run "
             "on your own machine: introspect export my_module:build model.pt2"
         )
     if any(name.startswith("torch.nn.modules.") for name in named):
-        own = [name for name in named if not name.startswith("torch.")] or named
+        own = [name for name in named if not name.startswith(("torch.", "builtins."))] or named
         needs = ", ".join(own[:SHOWN])
         return (
             f"{file} is a whole pickled Python model (it needs {needs}): {refused}; on your own "
