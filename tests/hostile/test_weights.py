@@ -16,12 +16,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from hostile.safetensors_files import entry, safetensors
 from hostile.weight_files import (
     FILES,
-    entry,
     pickle_that_builds_source,
     plain_pickle_in_a_checkpoint,
-    safetensors,
     state,
 )
 
