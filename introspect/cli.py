@@ -18,6 +18,7 @@ from introspect.telling import (
     tell_attack,
     tell_build,
     tell_doctor,
+    tell_export,
     tell_locate,
     tell_noise,
     tell_report,
@@ -67,6 +68,7 @@ def make_parser() -> Parser:
     _add_noise(commands)
     _add_judge(commands)
     _add_reproduce(commands)
+    _add_export(commands)
     _add_bench(commands)
     return parser
 
@@ -357,6 +359,22 @@ def reproduce(options: argparse.Namespace) -> Answer:
         return write_report(Path(options.out), options.atlases, options.quick, bar)
     finally:
         bar.close()
+
+
+def _add_export(commands: Any) -> None:
+    command = _command(commands, export, tell_export)
+    command.add_argument("model", metavar="MODEL", help="my_module:build, or a TorchScript file")
+    command.add_argument("out", nargs="?", metavar="OUT.pt2", help="file to write")
+    command.add_argument("--torchscript", action="store_true", help="MODEL is a TorchScript file")
+    command.add_argument("--input-shape", metavar="C,H,W", help="one input, such as 3,32,32")
+    _add_json(command)
+
+
+def export(options: argparse.Namespace) -> Answer:
+    """Writes your own network, by running its code, as a .pt2 file that is safe to upload."""
+    from introspect.export import export_named
+
+    return export_named(options.model, options.out, options.input_shape, options.torchscript)
 
 
 def _add_bench(commands: Any) -> None:

@@ -129,6 +129,15 @@ def tell_noise(answer: Answer) -> str:
     )
 
 
+def tell_export(answer: Answer) -> str:
+    """What was written, and that it says the same as the network itself."""
+    return (
+        f"{answer['out']}: {answer['operations']:,} operations, {answer['weights']:,} weights, "
+        f"{answer['bytes'] / 1e6:.1f} MB, input {_shape(answer['input_shape'])}, "
+        f"{answer['outputs']} outputs; read back, it differs by {answer['difference']:.1g} at most"
+    )
+
+
 def tell_report(answer: Answer) -> str:
     """The verdicts as lines for a person."""
     lines = []
