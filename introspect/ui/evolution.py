@@ -146,6 +146,7 @@ def caption(found: Evolution) -> str:
         "finished network. "
         "Space plays, the arrow keys step; press a dot to see its path, a class in the legend to "
         "see it alone. The encoder that makes the map learnt from the finished network and reads "
-        "all moments; the paper's learns from the record of the whole run. After fig. 2 (a) and "
-        "(e) of Pardo et al. (2020)."
+        "all moments, so early on a place tells which samples are treated alike, not yet whose "
+        "region they are in; the paper's encoder learns from the record of the whole run. After "
+        "fig. 2 (a) and (e) of Pardo et al. (2020)."
     )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -61,7 +62,9 @@ def test_playing_and_scrubbing_move_everything_without_the_server(
     page.on("request", lambda request: said.append(request.url))
     page.get_by_role("button", name="Play (space)").click()
     until(page, f"__evolution.at === {len(STEPS) - 1} && !__evolution.playing")
-    assert fact(page, "frames / __evolution.seconds") >= 30
+    # Frames a second would be those of a machine that other tests share: what a frame costs tells.
+    times = fact(page, "times")
+    assert len(times) > 10 and median(times) < 1000 / 60
     assert fact(page, "accuracy") == pytest.approx(found.accuracy[-1])
     expect(page.locator(".evolution-moment")).to_have_text(
         f"step 1,000 of 1,000 · {found.accuracy[-1]:.1%} right".replace("%", " %")
@@ -127,7 +130,7 @@ def test_class_is_isolated_paths_are_drawn_and_the_picture_is_saved(
     page.wait_for_timeout(100)
     drawn = canvas.screenshot()
     assert drawn != before
-    page.locator(".legend-item", has_text="7").click()
+    page.locator(".legend-item").nth(7).click()
     expect(page.locator(".evolution-axis")).to_contain_text("7 in colour")
     assert canvas.screenshot() != drawn
     page.get_by_label("Colour", exact=True).select_option("predicted")

@@ -258,7 +258,7 @@ export class Evolution {
   toggle() {
     if (this.film.playing) return this.pause();
     this.film.play(performance.now());
-    Object.assign(this.record, { frames: 0, seconds: 0 });
+    Object.assign(this.record, { frames: 0, seconds: 0, times: [] });
     this.follow();
     let last = null;
     const tick = (now) => {
@@ -267,6 +267,7 @@ export class Evolution {
       if (last !== null) {
         this.record.frames += 1;
         this.record.seconds += (now - last) / 1000;
+        if (this.record.times.length < 1000) this.record.times.push(this.record.drawMs);
       }
       last = now;
       if (on) this.running = requestAnimationFrame(tick);
