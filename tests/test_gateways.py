@@ -48,7 +48,7 @@ def test_gateways_are_what_counting_every_circle_finds(atlas: Atlas, flow: Flow)
         assert one.walks == near.sum() >= 3
         assert one.samples == len(set(found.sample[near].tolist()))
         assert one.share == pytest.approx(near.mean())
-        lies = np.hypot(*(atlas.z - np.float32([one.x, one.y])).T) <= one.radius
+        lies = np.hypot(*(atlas.z - np.array([one.x, one.y])).T) <= one.radius
         assert one.recorded == pytest.approx(lies.mean(), abs=1e-3)
         for source, target, walks in one.pairs:
             pair = (found.source == source) & (found.target == target)

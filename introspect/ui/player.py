@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import streamlit as st
 from streamlit.components.v2 import component
 
 from introspect.errors import BadInput
-from introspect.ui import chooser, components, session
+from introspect.ui import chooser, components, player_pair, session
 from introspect.ui.chooser import Chosen
 from introspect.ui.player_export import settings_text, to_gif, to_html, to_npz
 from introspect.ui.player_knobs import configure, threshold_of
-from introspect.ui.player_payload import DOTS, Played, Units, pack_ground, pack_player, with_alarm
+from introspect.ui.player_payload import Played, Units, pack_ground, pack_player, with_alarm
 from introspect.ui.player_run import Run
+from introspect.ui.player_words import explain, table
 from introspect.ui.routes import BLOBS
 from introspect.ui.wording import plain, size
 
@@ -65,11 +67,12 @@ def draw(atlas: Atlas) -> None:
     bench = st.session_state.setdefault(f"bench-{name}", Bench())
     chosen = chooser.choose(atlas, "trajectory")
     attack, targets, alarm, place = configure(atlas, name)
-    wanted = session.key([chosen.x, attack, targets])
+    other = player_pair.choose(atlas, name)
+    wanted = session.key([chosen.x, attack, targets, other])
     with place:
         pressed = _draw_button(bench, name)
     if pressed:
-        _start(atlas, bench, chosen, attack, targets, wanted)
+        _start(atlas, bench, chosen, attack, targets, wanted, other)
     if bench.run is not None and not bench.run.over:
         _watch(bench, name)
     run = bench.shown
@@ -104,6 +107,7 @@ def _start(
     attack: AbstractAttack,
     targets: list[int],
     wanted: str,
+    other: Atlas | None,
 ) -> None:
     try:
         check_size(atlas, attack, targets)
@@ -111,12 +115,16 @@ def _start(
         st.error(plain(problem))
         return
 
-    def work(on_step: Progress) -> Trajectory:
-        from introspect.trajectory import trace
+    def on(model: Atlas) -> Callable[[Progress], Trajectory]:
+        def work(on_step: Progress) -> Trajectory:
+            from introspect.trajectory import trace
 
-        return trace(atlas, chosen.x, attack, targets or None, chosen.label, on_step=on_step)
+            return trace(model, chosen.x, attack, targets or None, chosen.label, on_step=on_step)
 
-    bench.run = Run(work, chosen.title, wanted)
+        return work
+
+    beside = None if other is None else (other, on(other))
+    bench.run = Run(on(atlas), chosen.title, wanted, beside)
     if not bench.run.wait(QUICK):
         st.rerun()  # the button is drawn as busy, the progress below it
 
@@ -145,6 +153,7 @@ def _watch(bench: Bench, name: str) -> None:
             st.rerun()
             return
         told = f"Step {max(0, run.done - 1)} of {max(0, run.total - 1) or '…'}"
+        told += "" if run.beside is None else ", both models together"
         told = "Stopping …" if run.stopping else told
         with st.container(horizontal=True, vertical_alignment="center"):
             st.progress(run.share, text=told)
@@ -175,24 +184,29 @@ def _draw_empty(atlas: Atlas) -> None:
 def _draw_result(
     atlas: Atlas, bench: Bench, run: Run, alarm: float, wanted: str, name: str
 ) -> None:
-    assert run.walk is not None
-    walk = dataclasses.replace(run.walk, threshold=threshold_of(atlas, alarm))
-    played = _pack(atlas, run, walk)
+    scenes = _scenes(atlas, run, alarm)
+    first, pair = scenes[0], len(scenes) > 1
     if run.stopped:
-        made = walk.z.shape[1] - 1
-        st.warning(f"The attack was stopped: the {made} steps made until then are shown.")
+        made = " and ".join(str(scene.walk.z.shape[1] - 1) for scene in scenes)
+        late = run.beside is not None and not pair
+        more = " The second model's turn had not come." if late else ""
+        st.warning(f"The attack was stopped: the {made} steps made until then are shown.{more}")
     if run.settings != wanted:
         st.caption(
             f":material/info: The player shows {plain(run.title)} as it was computed; press "
             "**Run the attack** for what is chosen now."
         )
-    other = bench.kept if bench.kept is not run else None
+    other = bench.kept if bench.kept is not run and not pair else None
     if other is not None:
-        st.markdown(f"**{plain(run.title)}** · {plain(settings_text(walk.attack, walk.settings))}")
-    _show(played, f"player-{name}")
+        line = settings_text(first.walk.attack, first.walk.settings)
+        st.markdown(f"**{plain(run.title)}** · {plain(line)}")
+    walks, names = [scene.walk for scene in scenes], [scene.atlas.name for scene in scenes]
+    if pair:
+        st.markdown(plain(player_pair.compare(walks, names, atlas.classes)))
+    _show([scene.played for scene in scenes], f"player-{name}")
     if other is not None:
         _draw_kept(atlas, bench, other, alarm, name)
-    else:
+    elif not pair:
         st.button(
             "Keep to compare",
             icon=":material/compare:",
@@ -202,35 +216,56 @@ def _draw_result(
             args=(bench, run),
             help="Keeps this attack below while you run another: the two players move together.",
         )
-    told = explain(atlas, walk)
+    told = explain(atlas, first.walk) + (player_pair.EXPLAINED if pair else "")
     st.caption(f"**How to read this figure.** {plain(told)}")
     with st.expander("All targets as a table"):
-        st.dataframe(
-            table(walk, atlas.classifier.classes), hide_index=True, key=f"attack-table-{name}"
-        )
-    _draw_exports(atlas, walk, played, told, name)
+        rows = player_pair.table(walks, names, atlas.classes) if pair else None
+        rows = rows or table(first.walk, atlas.classes)
+        st.dataframe(rows, hide_index=True, key=f"attack-table-{name}")
+    _draw_exports(scenes, told, name)
+
+
+class Scene(NamedTuple):
+    """One attack as it is shown: with the threshold that is chosen now."""
+
+    atlas: Atlas
+    walk: Trajectory
+    played: Played
+
+
+def _scenes(atlas: Atlas, run: Run, alarm: float) -> list[Scene]:
+    """The attack of a run, and the one on the second model where there is one."""
+    made = [(atlas, run.walk, run.played)]
+    if run.beside is not None:
+        made.append((run.beside, run.second, run.second_played))
+    scenes = []
+    for model, walk, played in made:
+        if walk is None:
+            continue
+        heard = dataclasses.replace(walk, threshold=threshold_of(model, alarm))
+        if played is None:
+            ground, units = session.cached(pack_ground, model), session.cached(Units.of, model)
+            played = pack_player(model, ground, heard, run.title, units)
+        scenes.append(Scene(model, heard, with_alarm(played, model, heard)))
+    run.played, run.second_played = ([scene.played for scene in scenes] + [None])[:2]
+    return scenes
 
 
 def _keep(bench: Bench, run: Run | None) -> None:
     bench.kept = run
 
 
-def _pack(atlas: Atlas, run: Run, walk: Trajectory) -> Played:
-    if run.played is None:
-        ground = session.cached(pack_ground, atlas)
-        units = session.cached(Units.of, atlas)
-        run.played = pack_player(atlas, ground, walk, run.title, units)
-    return with_alarm(run.played, atlas, walk)
-
-
-def _show(played: Played, key: str) -> None:
-    BLOBS.publish(played.blobs, {played.key: "application/json"})
-    _player(key=key, data=components.data_for("attack_player", manifest=played.key))
+def _show(played: list[Played], key: str) -> None:
+    for one in played:
+        BLOBS.publish(one.blobs, {one.key: "application/json"})
+    keys = [one.key for one in played]
+    beside = keys[1] if len(keys) > 1 else None
+    _player(key=key, data=components.data_for("attack_player", manifest=keys[0], beside=beside))
 
 
 def _draw_kept(atlas: Atlas, bench: Bench, run: Run, alarm: float, name: str) -> None:
-    assert run.walk is not None
-    walk = dataclasses.replace(run.walk, threshold=threshold_of(atlas, alarm))
+    scene = _scenes(atlas, run, alarm)[0]
+    walk = scene.walk
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
             f"**Kept: {plain(run.title)}** · {plain(settings_text(walk.attack, walk.settings))}",
@@ -243,15 +278,18 @@ def _draw_kept(atlas: Atlas, bench: Bench, run: Run, alarm: float, name: str) ->
             on_click=_keep,
             args=(bench, None),
         )
-    _show(_pack(atlas, run, walk), f"player-kept-{name}")
+    _show([scene.played], f"player-kept-{name}")
 
 
-def _draw_exports(atlas: Atlas, walk: Trajectory, played: Played, told: str, name: str) -> None:
-    classes = atlas.classifier.classes
+def _draw_exports(scenes: list[Scene], told: str, name: str) -> None:
+    first, second = (*scenes, None)[:2]
+    assert first is not None
+    walk, classes = first.walk, first.atlas.classes
+    other = None if second is None else second.walk
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.download_button(
             "Player as one HTML file",
-            data=lambda: to_html(played, told),
+            data=lambda: to_html(first.played, told, None if second is None else second.played),
             file_name="attack.html",
             mime="text/html",
             icon=":material/download:",
@@ -261,7 +299,7 @@ def _draw_exports(atlas: Atlas, walk: Trajectory, played: Played, told: str, nam
         )
         st.download_button(
             "Arrays (npz)",
-            data=lambda: to_npz(walk),
+            data=lambda: to_npz(walk, other),
             file_name="attack.npz",
             mime="application/octet-stream",
             icon=":material/download:",
@@ -280,7 +318,7 @@ def _draw_exports(atlas: Atlas, walk: Trajectory, played: Played, told: str, nam
         )
         st.download_button(
             "GIF",
-            data=lambda: to_gif(walk, place),
+            data=lambda: to_gif(walk, place, other),
             file_name="attack.gif",
             mime="image/gif",
             icon=":material/download:",
@@ -288,54 +326,3 @@ def _draw_exports(atlas: Atlas, walk: Trajectory, played: Played, told: str, nam
             on_click="ignore",
             help="The picture and what was added to it, step by step.",
         )
-
-
-def table(walk: Trajectory, classes: tuple[str, ...]) -> list[dict[str, Any]]:
-    """One row per target: when it was reached, when the alarm sounded, how far the input moved.
-
-    The distances are those of the step at which the target was reached, else of the last one.
-    """
-    rows = []
-    for place, code in enumerate(walk.target):
-        success, alarm = int(walk.success_step[place]), int(walk.alarm_step[place])
-        step = success if success >= 0 else walk.z.shape[1] - 1
-        rows.append(
-            {
-                "target": classes[code],
-                "reached at step": success if success >= 0 else None,
-                "alarm at step": alarm if alarm >= 0 else None,
-                "L∞ (0 to 1)": float(walk.linf[place, step]),
-                "L2": float(walk.l2[place, step]),
-                "last output of the target": float(walk.outputs[place, -1, code]),
-                "inputs without gradient at the end": float(walk.stalled[place, -1]),
-            }
-        )
-    return rows
-
-
-def explain(atlas: Atlas, walk: Trajectory) -> str:
-    """The figure explained to a newcomer."""
-    classes, points = atlas.classifier.classes, len(atlas.points.id)
-    others = walk.target != walk.source
-    reached, asked = int((walk.success_step[others] >= 0).sum()), int(others.sum())
-    told = f"{reached} of {asked} other classes were reached" if asked else "no other was asked for"
-    start = "the sample" if not walk.linf[:, 0].any() else "the sample, after its random start,"
-    return (
-        f"The cross is where {start} lies on the activation map; from there one path leads "
-        "towards every target class, in that class's colour. At every step the "
-        f"{walk.attack.upper()} attack changes the input a little, so that the network says the "
-        "target more strongly; move the slider (or press the space bar and the arrow keys) and "
-        "picture, change, answer and map move together. A dot marks the step at which the network "
-        "says the target, an × a path that never got there. The curve is the error that is "
-        "estimated from the network's own activations: where it rises above the dashed line, an "
-        "alarm sounds (the diamond). The strip below the curve has the colour of the class that "
-        "the network says; the ground's tint is the estimated error at each place of the map. "
-        "The narrow picture at the right has the network's units: one column a layer, sorted by "
-        "the class each prefers (the thin strip in that class's colour), bright where a unit "
-        "answers strongly. "
-        f"Here the network first says {classes[walk.source]}, and {told}. L∞ is the most that any "
-        "value of the input has moved, L2 the length of the whole change, both in units of the "
-        f"input. Behind the paths lie {min(points, DOTS):,} of the {points:,} recorded samples. "
-        "Changes are shown in 255 levels, probabilities as 16-bit floats; the npz file has "
-        "everything at full precision."
-    )

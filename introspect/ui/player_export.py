@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Int64, UInt8
 
 from introspect.ui.landing import picture_shape
 from introspect.ui.player_payload import Played
@@ -59,23 +60,23 @@ def modules(entry: str = ENTRY) -> dict[str, str]:
     return found
 
 
-def to_html(played: Played, caption: str) -> bytes:
+def to_html(played: Played, caption: str, beside: Played | None = None) -> bytes:
     """The player as one HTML file: same scripts, all data inside, no server, nothing fetched.
 
     Args:
         caption: the figure explained, plain text.
+        beside: the same attack on a second model.
     """
     manifest = json.loads(played.manifest)
     told = settings_text(manifest["attack"], manifest["settings"])
     title = f"Attack on {manifest['title']} of {manifest['atlas']}"
+    if beside is not None:
+        title += f" and {json.loads(beside.manifest)['atlas']}"
     addresses = {
         f"introspect/{name}": "data:text/javascript;base64," + _base64(text.encode())
         for name, text in modules().items()
     }
-    data = "\n".join(
-        f'<script type="text/plain" id="part-{name}">{_base64(body)}</script>'
-        for name, body in played.parts.items()
-    )
+    data = _embed(played, "") + ("" if beside is None else _embed(beside, "-2"))
     text = f"""<!doctype html>
 <html lang="en">
 <head>
@@ -91,13 +92,22 @@ def to_html(played: Played, caption: str) -> bytes:
 <p>{html.escape(told)}. Made with Introspect.</p>
 <main id="player"></main>
 <footer>{html.escape(caption)}</footer>
-<script type="application/json" id="manifest">{_json(manifest)}</script>
 {data}
 <script type="module">import "introspect/{ENTRY}";</script>
 </body>
 </html>
 """
     return text.encode()
+
+
+def _embed(played: Played, mark: str) -> str:
+    """Manifest and parts as elements that run nothing, their names ending in `mark`."""
+    told = _json(json.loads(played.manifest))
+    parts = "".join(
+        f'<script type="text/plain" id="part-{name}{mark}">{_base64(body)}</script>\n'
+        for name, body in played.parts.items()
+    )
+    return f'<script type="application/json" id="manifest{mark}">{told}</script>\n{parts}'
 
 
 def settings_text(attack: str, settings: dict) -> str:
@@ -110,71 +120,73 @@ def settings_text(attack: str, settings: dict) -> str:
     return f"{attack.upper()} with {told}"
 
 
-def to_npz(walk: Trajectory) -> bytes:
-    """Everything that was computed, at full precision, for `numpy.load`."""
+def to_npz(walk: Trajectory, beside: Trajectory | None = None) -> bytes:
+    """Everything that was computed, at full precision, for `numpy.load`.
+
+    Args:
+        beside: the same attack on a second model: its arrays end in `_2`.
+    """
+    arrays = walk.arrays()
+    if beside is not None:
+        arrays |= {f"{name}_2": value for name, value in beside.arrays().items()}
     buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        x=walk.x,
-        clean=walk.clean,
-        target=walk.target,
-        z=walk.z,
-        outputs=walk.outputs,
-        log_error=walk.log_error,
-        log_error_map=walk.log_error_map,
-        linf=walk.linf,
-        l2=walk.l2,
-        stalled=walk.stalled,
-        success_step=walk.success_step,
-        alarm_step=walk.alarm_step,
-        threshold=np.float64(walk.threshold),
-        source=np.int64(walk.source),
-        label=np.int64(walk.label),
-        attack=np.array(walk.attack),
-        settings=np.array(json.dumps(walk.settings, default=str)),
-    )
+    np.savez_compressed(buffer, **arrays)  # pyright: ignore[reportArgumentType]
     return buffer.getvalue()
 
 
-def to_gif(walk: Trajectory, place: int) -> bytes:
+def to_gif(walk: Trajectory, place: int, beside: Trajectory | None = None) -> bytes:
     """The pictures on the way to the target at `place`, what was added beside them, as a GIF.
 
     The change is drawn as grey (none), darker (less) and brighter (more), magnified to fill the
     range; a bar below tells how far the walk is, and turns orange where the alarm sounds.
+
+    Args:
+        beside: the same attack on a second model, drawn below; it must have this target too.
 
     Raises:
         ValueError: the inputs are no pictures.
     """
     from PIL import Image
 
-    shape = picture_shape(walk.clean.shape)
-    if shape is None:
-        raise ValueError("Only pictures can be shown as a GIF.")
-    channels, height, width = shape
-    points = walk.z.shape[1]
-    steps = np.unique(np.linspace(0, points - 1, min(points, GIF_MOST)).round().astype(int))
-    times = max(1, GIF_SIDE // max(height, width))
-    x = walk.x[place].reshape(points, *shape)
-    change = x - walk.clean.reshape(shape)
-    change = change / max(float(np.abs(change).max()), 1e-12)
-    pictures = []
-    for step in steps:
-        pair = np.concatenate([x[step], 0.5 + change[step] / 2], 2)
-        pair = np.round(pair.clip(0, 1) * 255).astype(np.uint8)
-        rgb = np.repeat(pair, 3 // channels, 0).transpose(1, 2, 0)
-        large = rgb.repeat(times, 0).repeat(times, 1)
-        bar = np.full((6, large.shape[1], 3), 40, np.uint8)
-        done = round(large.shape[1] * step / max(1, points - 1))
-        alarmed = walk.log_error[place, step] > walk.threshold
-        bar[:, :done] = (231, 99, 0) if alarmed else (63, 144, 218)
-        pictures.append(Image.fromarray(np.concatenate([large, bar])))
+    walks = [walk] if beside is None else [walk, beside]
+    last = max(one.z.shape[1] for one in walks) - 1
+    steps = np.unique(np.linspace(0, last, min(last + 1, GIF_MOST)).round().astype(int))
+    rows = [_draw_frames(one, place, steps, last) for one in walks]
+    first, *rest = [Image.fromarray(np.concatenate(pair)) for pair in zip(*rows, strict=True)]
     buffer = io.BytesIO()
-    first, *rest = pictures
     durations = [50] * len(rest) + [1500]
     first.save(
         buffer, "GIF", save_all=True, append_images=rest, duration=durations, loop=0, optimize=False
     )
     return buffer.getvalue()
+
+
+def _draw_frames(
+    walk: Trajectory, place: int, steps: Int64[np.ndarray, " s"], last: int
+) -> list[UInt8[np.ndarray, "h w 3"]]:
+    """Picture, change and bar at every step; a shorter walk stands still at its end."""
+    shape = picture_shape(walk.clean.shape)
+    if shape is None:
+        raise ValueError("Only pictures can be shown as a GIF.")
+    channels, height, width = shape
+    points = walk.z.shape[1]
+    times = max(1, GIF_SIDE // max(height, width))
+    x = walk.x[place].reshape(points, *shape)
+    change = x - walk.clean.reshape(shape)
+    change = change / max(float(np.abs(change).max()), 1e-12)
+    frames = []
+    for number in steps:
+        step = min(int(number), points - 1)
+        pair = np.concatenate([x[step], 0.5 + change[step] / 2], 2)
+        pair = np.round(pair.clip(0, 1) * 255).astype(np.uint8)
+        rgb = np.repeat(pair, 3 // channels, 0).transpose(1, 2, 0)
+        large = rgb.repeat(times, 0).repeat(times, 1)
+        bar = np.full((6, large.shape[1], 3), 40, np.uint8)
+        alarmed = walk.log_error[place, step] > walk.threshold
+        done = round(large.shape[1] * number / max(1, last))
+        bar[:, :done] = (231, 99, 0) if alarmed else (63, 144, 218)
+        frames.append(np.concatenate([large, bar]))
+    return frames
 
 
 def _base64(body: bytes) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from introspect.errors import Cancelled, IntrospectError
 
 if TYPE_CHECKING:
+    from introspect.atlas import Atlas
     from introspect.plugin import Progress
     from introspect.trajectory import Trajectory
     from introspect.ui.player_payload import Played
@@ -22,11 +23,21 @@ class Run:
             done until then when progress answers False.
         title: what the sample is called.
         settings: what the result answers to, to tell whether it still fits what is chosen.
+        beside: a second model's atlas and the same attack on it, made after the first.
     """
 
-    def __init__(self, work: Callable[[Progress], Trajectory], title: str, settings: str) -> None:
+    def __init__(
+        self,
+        work: Callable[[Progress], Trajectory],
+        title: str,
+        settings: str,
+        beside: tuple[Atlas, Callable[[Progress], Trajectory]] | None = None,
+    ) -> None:
         self.title = title
         self.settings = settings
+        self.beside = None if beside is None else beside[0]
+        self.second: Trajectory | None = None
+        self.second_played: Played | None = None
         self.done = 0
         self.total = 0
         self.stopping = False
@@ -35,7 +46,8 @@ class Run:
         self.played: Played | None = None
         self.problem = ""
         self._over = threading.Event()
-        self._work = work
+        self._works = [work] if beside is None else [work, beside[1]]
+        self._before = 0
         threading.Thread(target=self._run, name="introspect-attack").start()
 
     @property
@@ -57,20 +69,25 @@ class Run:
         self.stopping = True
 
     def _tell(self, done: int, total: int) -> bool:
-        self.done, self.total = done, total
+        self.done, self.total = self._before + done, total * len(self._works)
         # When the server ends, what nobody waits for any more ends with it.
         return not self.stopping and threading.main_thread().is_alive()
 
     def _run(self) -> None:
+        made: list[Trajectory] = []
         try:
-            self.walk = self._work(self._tell)
+            for work in self._works:
+                self._before = self.done
+                made.append(work(self._tell))
         except Cancelled as stop:
             self.stopped = True
-            self.walk = getattr(stop, "done", None)
+            if (done := getattr(stop, "done", None)) is not None:
+                made.append(done)
         except IntrospectError as problem:
             self.problem = str(problem)
         except Exception as problem:  # a stranger's network may raise anything; the page says so
             kind = type(problem).__name__
             self.problem = f"The network could not be attacked: {kind}: {problem}"[:400]
         finally:
+            self.walk, self.second = (*made, None, None)[:2]
             self._over.set()

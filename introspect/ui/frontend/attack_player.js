@@ -1,8 +1,9 @@
-// The door to the page: one attack player per place; where it stood is kept while other pages are open.
+// The door to the page: one attack player per place, or two models' side by side; where it stood is kept while other pages are open.
 
 import { Attack } from "./attack_player_data.js";
-import { AttackPlayer } from "./attack_player_view.js";
+import { playerOf } from "./attack_player_pair.js";
 import { adopt, el } from "./element.js";
+import { remover } from "./mounting.js";
 
 const places = new WeakMap();
 // On the window, so that it outlives an update of our code while the page is open.
@@ -15,15 +16,17 @@ class Place {
   }
 
   async update({ data }) {
-    if (data.manifest === this.manifest) return;
+    const keys = [data.manifest, ...(data.beside ? [data.beside] : [])];
+    const name = keys.join(" ");
+    if (name === this.manifest) return;
     this.dispose();
-    this.manifest = data.manifest;
+    this.manifest = name;
     await adopt(this.host, new URL("attack_player.css", import.meta.url).href);
     this.host.replaceChildren(el("div", { class: "player-wait", role: "status" }, "Fetching the attack…"));
     try {
-      const attack = await Attack.load(data.blobs, data.manifest);
-      if (data.manifest !== this.manifest) return;
-      this.player = new AttackPlayer(this.host, attack, stood.get(data.manifest));
+      const attacks = await Promise.all(keys.map((key) => Attack.load(data.blobs, key)));
+      if (name !== this.manifest) return;
+      this.player = playerOf(this.host, attacks, stood.get(name));
       window.__player = this.player.record; // what tests and benchmarks wait for
     } catch (error) {
       this.manifest = null;
@@ -43,10 +46,12 @@ class Place {
 /** Called by Streamlit at first and after every change of the data; answers how to take the player away. */
 export default async function mount(component) {
   const { parentElement: parent } = component;
+  const leave = remover(parent, () => {
+    places.get(parent)?.dispose();
+    places.get(parent)?.host.remove();
+    places.delete(parent);
+  });
   if (!places.has(parent)) places.set(parent, new Place(parent));
   await places.get(parent).update(component);
-  return () => {
-    places.get(parent)?.dispose();
-    places.delete(parent);
-  };
+  return leave;
 }

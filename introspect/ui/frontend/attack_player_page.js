@@ -1,7 +1,7 @@
 // The player in a file of its own: everything it needs lies in the page, nothing is fetched.
 
 import { Attack } from "./attack_player_data.js";
-import { AttackPlayer } from "./attack_player_view.js";
+import { playerOf } from "./attack_player_pair.js";
 
 function bytes(text) {
   const binary = atob(text.trim());
@@ -10,8 +10,14 @@ function bytes(text) {
   return found.buffer;
 }
 
-const manifest = JSON.parse(document.getElementById("manifest").textContent);
-const parts = Object.fromEntries(Object.keys(manifest.parts).map((name) => [name, bytes(document.getElementById(`part-${name}`).textContent)]));
-const attack = new Attack(manifest, parts);
-const player = new AttackPlayer(document.getElementById("player"), attack);
-window.__player = player.record;
+/** The attack whose manifest and parts carry this mark; null where there is none. */
+function read(mark) {
+  const told = document.getElementById(`manifest${mark}`);
+  if (!told) return null;
+  const manifest = JSON.parse(told.textContent);
+  const parts = Object.fromEntries(Object.keys(manifest.parts).map((name) => [name, bytes(document.getElementById(`part-${name}${mark}`).textContent)]));
+  return new Attack(manifest, parts);
+}
+
+const attacks = ["", "-2"].map(read).filter(Boolean);
+window.__player = playerOf(document.getElementById("player"), attacks).record;

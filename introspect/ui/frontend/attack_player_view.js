@@ -89,14 +89,8 @@ export class AttackPlayer {
     this.told = el("div", { class: "player-told", "aria-live": "polite" });
     this.chips = attack.targets.map((code, target) => this.chip(code, target));
     const chips = el("div", { class: "player-chips", role: "radiogroup", "aria-label": "Target class" }, ...this.chips);
-    const bar = el(
-      "div",
-      { class: "player-transport" },
-      el("span", { class: "player-buttons" }, button("first", "To the start (Home)", () => this.jump(0)), button("back", "One step back (left arrow)", () => this.jump(this.clock.step - 1)), this.play, button("on", "One step on (right arrow)", () => this.jump(this.clock.step + 1)), button("end", "To the end (End)", () => this.jump(last))),
-      this.count,
-      this.speed,
-      this.facts,
-    );
+    this.buttons = el("span", { class: "player-buttons" }, button("first", "To the start (Home)", () => this.jump(0)), button("back", "One step back (left arrow)", () => this.jump(this.clock.step - 1)), this.play, button("on", "One step on (right arrow)", () => this.jump(this.clock.step + 1)), button("end", "To the end (End)", () => this.jump(last)));
+    const bar = el("div", { class: "player-transport" }, this.buttons, this.count, this.speed, this.facts);
     this.node = el(
       "div",
       { class: "player", tabindex: 0, role: "group", "aria-label": "Attack player. Space plays, left and right arrows step, Home and End jump, up and down arrows choose the target." },
