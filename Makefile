@@ -9,7 +9,7 @@ help:
 	@echo "make app [ATLAS=name]     open the app in the browser"
 	@echo "make test [ARGS=...]      run the tests"
 	@echo "make lint                 ruff, import layers, types"
-	@echo "make bench [NAME=map]     measure: record, map, locate, attack, noise, app"
+	@echo "make bench [NAME=map]     measure: record, map, locate, attack, noise, app, play"
 	@echo "make figures              write the measured figures into the documents"
 	@echo "make screenshots          take the README's pictures from the running app"
 
@@ -26,7 +26,7 @@ lint: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	@mkdir -p benchmarks/results
-	for name in $(or $(NAME),record map locate attack noise app); do \
+	for name in $(or $(NAME),record map locate attack noise app play); do \
 	  $(VENV)/bin/introspect bench $$name --json > benchmarks/results/$$name.part && \
 	  tail -n 1 benchmarks/results/$$name.part > benchmarks/results/$$name.json && \
 	  rm benchmarks/results/$$name.part || exit 1; done
