@@ -79,7 +79,7 @@ def reproduce(
     Raises:
         BadInput: the atlas came without its network, its samples or a labelled test split.
     """
-    if not atlas.complete or atlas.samples is None:
+    if not atlas.complete or atlas.kept is None:
         raise BadInput("The experiments need the network and the samples; this atlas lacks them.")
     if not (answers(atlas.points, atlas.classifier.link).wrong.size):
         raise BadInput("The experiments need labelled test samples; this atlas has none.")

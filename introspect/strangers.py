@@ -196,7 +196,7 @@ def sets(atlas: Atlas) -> dict[str, Callable[[int], Tensor]]:
     pictures = _reads_pictures(atlas)
     if pictures:
         found[TITLES["noise"]] = lambda most: noise(atlas, most)
-    if atlas.samples is not None and (atlas.points.split == 2).any():
+    if len(_test_rows(atlas)):
         if pictures:
             low, high = classifier.bounds
             found[TITLES["negative"]] = lambda most: low + high - _test(atlas, most)
@@ -261,15 +261,19 @@ def fit(
 
 
 def _reads_pictures(atlas: Atlas) -> bool:
-    samples = atlas.samples
-    return len(atlas.classifier.input_shape) == 3 or (samples is not None and samples.pictures)
+    kept = atlas.kept
+    return len(atlas.classifier.input_shape) == 3 or (kept is not None and kept.samples.pictures)
 
 
 def _test(atlas: Atlas, most: int) -> Tensor:
-    rows = np.flatnonzero(atlas.points.split == 2)
-    rows = np.sort(np.random.default_rng(0).permutation(rows)[:most])
-    assert atlas.samples is not None
-    return atlas.samples.floats(rows)
+    rows = np.sort(np.random.default_rng(0).permutation(_test_rows(atlas))[:most])
+    return atlas.inputs(rows)
+
+
+def _test_rows(atlas: Atlas) -> np.ndarray:
+    """The test samples whose inputs are at hand."""
+    kept = atlas.kept
+    return np.zeros(0, np.int64) if kept is None else kept.rows[atlas.points.split[kept.rows] == 2]
 
 
 def _bundled(name: str) -> Path | None:
@@ -280,10 +284,10 @@ def _bundled(name: str) -> Path | None:
 
 
 def _stored(path: Path) -> Samples:
-    samples = Atlas.load(path).samples
-    if samples is None:
+    kept = Atlas.load(path).kept
+    if kept is None:
         raise BadInput(f"The atlas {path.name} came without its pictures.")
-    return samples.of("test")
+    return kept.samples.of("test")
 
 
 def _read(path: Path) -> Samples:

@@ -20,6 +20,7 @@ from introspect.errors import BadInput, Cancelled
 from introspect.evolution import Evolution
 from introspect.experiments import foreign, mapping, noise, reliability, secrecy, voting
 from introspect.experiments.base import Claim, Effort, papers_row
+from introspect.kept import Kept
 from introspect.report import write_report
 from introspect.reproduce import STAGES, Reproduction, reproduce
 from introspect.samples import Samples
@@ -193,14 +194,9 @@ def test_members_differ_and_learn_from_their_own_half(atlas: Atlas) -> None:
 def test_test_samples_are_parted_where_the_others_did_not_come_along(
     atlas: Atlas, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = Samples.floats
-
-    def floats(self: Samples, rows: object = slice(None)) -> torch.Tensor:
-        if len(self) == len(atlas.points) and (self.split[rows] != 2).any():
-            raise BadInput("Only the test pictures came along.")
-        return real(self, rows)
-
-    monkeypatch.setattr(Samples, "floats", floats)
+    assert atlas.samples is not None
+    rows = np.flatnonzero(atlas.points.split == 2)
+    monkeypatch.setitem(vars(atlas), "kept", Kept(rows, atlas.samples[rows]))
     given = voting.choose(atlas, LITTLE)
     assert "test samples" in given.origin
     parts = [set(part.ids.tolist()) for part in (given.learn, given.validation, given.judge)]
@@ -307,6 +303,6 @@ def test_stopping_between_two_experiments_is_heard(atlas: Atlas) -> None:
 def test_atlas_without_its_samples_is_refused(
     atlas: Atlas, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(vars(atlas), "samples", None)
+    monkeypatch.setitem(vars(atlas), "kept", None)
     with pytest.raises(BadInput, match="lacks them"):
         reproduce(atlas)

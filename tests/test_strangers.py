@@ -100,7 +100,10 @@ def test_placing_can_be_stopped_and_tells_how_far_it_is(atlas: Atlas) -> None:
 
 
 # ---------------------------------------------------------------- sets
-def test_sets_of_an_atlas_have_the_inputs_of_its_network(atlas: Atlas) -> None:
+def test_sets_of_an_atlas_have_the_inputs_of_its_network(
+    atlas: Atlas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("INTROSPECT_DATA", raising=False)  # noise, spoilt samples, and the bundle
     for title, fetch in sets(atlas).items():
         x = fetch(7)
         assert x.shape == (7, 1, 8, 8) and x.dtype == torch.float32, title
@@ -169,6 +172,7 @@ def test_figures_show_every_input_once_and_the_threshold(
     places = figures.draw_map(atlas, known, met, dark=dark)
     sizes = [len(trace.x) for trace in places.data]
     assert sizes == [300, met.flagged.sum(), (~met.flagged).sum()]
+    assert {trace.type for trace in (*figure.data, *places.data)} == {"scatter"}  # no WebGL
     assert figure.layout.xaxis.title.text and places.layout.yaxis.title.text == "z₂"
 
 

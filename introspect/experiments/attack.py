@@ -14,10 +14,9 @@ from introspect.trajectory import Trajectory, trace
 
 def run_one(atlas: Atlas, effort: Effort, tell: Tell | None = None) -> Found:
     """One sample towards every class, and when the alarm sounds."""
-    assert atlas.samples is not None
     row = papers_row(atlas)
     walk: Trajectory = trace(
-        atlas, atlas.samples.floats([row])[0], Fgsm(), label=int(atlas.points.label[row])
+        atlas, atlas.inputs([row])[0], Fgsm(), label=int(atlas.points.label[row])
     )
     others = walk.target != walk.source
     reached = walk.success_step[others]

@@ -27,14 +27,13 @@ def run(atlas: Atlas, effort: Effort, tell: Tell | None = None) -> Found:
     shifts: dict[str, np.ndarray] = {}
     kept: dict[str, np.ndarray] = {}
     rows = choose_rows(atlas, effort.noisy)
-    assert atlas.samples is not None
     for name, model in models.items():
-        found[name] = scatter(model, atlas.samples.floats([row])[0], SIGMAS)
+        found[name] = scatter(model, atlas.inputs([row])[0], SIGMAS)
         many = []
         for place, one in enumerate(rows):
             if tell is not None:
                 tell(f"Noise on {name}", place, len(rows))
-            many.append(scatter(model, atlas.samples.floats([int(one)])[0], SIGMAS, copies=50))
+            many.append(scatter(model, atlas.inputs([int(one)])[0], SIGMAS, copies=50))
         shifts[name] = np.mean([one.shift for one in many], 0)
         kept[name] = np.mean([one.kept for one in many], 0)
     told = "; ".join(

@@ -136,11 +136,10 @@ def look(
         at: "end" of the walk, or "first", the first point that fools the network (the end where
             none does).
     """
-    assert atlas.samples is not None
     parts: list[dict[str, np.ndarray]] = []
     for start in range(0, len(rows), TOGETHER):
         mine = slice(start, start + TOGETHER)
-        x = atlas.samples.floats(rows[mine]).to(atlas.engine.device)
+        x = atlas.inputs(rows[mine]).to(atlas.engine.device)
         if attack is not None:
             aim = torch.from_numpy(target[mine]).to(x.device)
             with Witness(atlas.engine, len(x), attack.steps + 1, None) as witness:

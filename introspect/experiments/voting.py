@@ -95,32 +95,29 @@ def choose(atlas: Atlas, effort: Effort, seed: int = 0) -> Material:
     Raises:
         BadInput: the atlas has too few labelled samples to train anything.
     """
-    points, samples = atlas.points, atlas.samples
-    assert samples is not None
+    points, kept = atlas.points, atlas.kept
+    if kept is None:
+        raise BadInput("This atlas came without its inputs: no ensemble can be trained on them.")
     random = np.random.default_rng(seed)
-    labelled = points.label >= 0
+    known = kept.mask(len(points)) & (points.label >= 0)
     train, test = (
-        random.permutation(np.flatnonzero(labelled & (points.split == code))) for code in (0, 2)
+        random.permutation(np.flatnonzero(known & (points.split == code))) for code in (0, 2)
     )
-    try:
-        probe = samples.floats(train[:1])
-        whole = bool(len(train)) and probe.shape[1:] == atlas.classifier.input_shape
-    except BadInput:
-        whole = False
-    if whole:
+    if len(train):
         # Atlases of few samples keep most of them for learning.
-        kept = min(VALIDATION, len(train) // 5)
-        learn, validation, judge = train[kept:][: effort.learnt], train[:kept], test
+        held = min(VALIDATION, len(train) // 5)
+        learn, validation, judge = train[held:][: effort.learnt], train[:held], test
         origin = "training samples of the atlas"
     else:
-        kept = min(VALIDATION, len(test) // 10)
-        learn = test[kept : kept + min(effort.learnt, len(test) // 2)]
-        validation, judge = test[:kept], test[kept + len(learn) :]
+        held = min(VALIDATION, len(test) // 10)
+        learn = test[held : held + min(effort.learnt, len(test) // 2)]
+        validation, judge = test[:held], test[held + len(learn) :]
         origin = "a part of the test samples that came with the atlas"
     if min(len(learn) // 2, len(validation), len(judge)) < 20:
         raise BadInput("This atlas has too few labelled samples to train an ensemble on.")
     first, second, third = (
-        samples[np.sort(rows)] for rows in (learn, validation, judge[: effort.learnt])
+        kept.samples[kept.places(np.sort(rows))]
+        for rows in (learn, validation, judge[: effort.learnt])
     )
     return Material(first, second, third, origin)
 

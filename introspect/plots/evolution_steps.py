@@ -14,6 +14,9 @@ from introspect.plots.style import as_text, dress
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+MOST = 120
+"""Most points of a class in a panel: more would only cover one another."""
+
 
 def draw(
     steps: Sequence[tuple[int, Float32[np.ndarray, "s 2"], float]],
@@ -37,8 +40,8 @@ def draw(
     colours = class_colours(len(classes), dark)
     for place, (_, z, _) in enumerate(steps, 1):
         for code in np.unique(label):
-            mine = label == code
-            figure.add_scattergl(
+            mine = np.flatnonzero(label == code)[:MOST]
+            figure.add_scatter(
                 x=np.round(z[mine, 0], 3),
                 y=np.round(z[mine, 1], 3),
                 mode="markers",

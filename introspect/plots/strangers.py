@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 BINS = 70
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-SHOWN = 2000
+TICKS = [digit * 10.0**power for power in range(-6, 7) for digit in (1, 2, 5)]
+SHOWN = 1000
 """Most points of a company drawn over the map."""
 
 
@@ -60,15 +61,27 @@ def draw(atlas: Atlas, known: Company, met: Sequence[Company], *, dark: bool = F
     ranks = atlas.engine.strangeness.ranks
     level = float(ranks[round(OFF_THE_MAP / 100 * (len(ranks) - 1))])
     figure.add_vline(x=level, line={"width": 1.4, "dash": "dash", "color": "#717581"})
+    # Plotly wants the logarithm for annotations of such an axis, and the value for its lines.
+    figure.add_annotation(
+        x=float(np.log10(level)),
+        y=1,
+        yref="paper",
+        text="flagged →",
+        showarrow=False,
+        xanchor="left",
+        yanchor="top",
+    )
+    ticks = [v for v in TICKS if low - 0.02 <= np.log10(v) <= high + 0.02]
     dress(figure, dark, height=380)
     figure.update_layout(
         margin={"l": 62, "r": 14, "t": 14, "b": 48},
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
     )
     figure.update_xaxes(
-        title="distance from anything recorded (error of rebuilding, in standard deviations)",
+        title="error of rebuilding (standard deviations)",
         type="log",
-        dtick="D2" if high - low < 1.6 else 1,
+        tickvals=ticks,
+        ticktext=[f"{v:g}" for v in ticks],
     )
     figure.update_yaxes(title="share of the inputs", tickformat=".0%", rangemode="tozero")
     return figure
@@ -82,12 +95,12 @@ def draw_map(atlas: Atlas, known: Company, met: Company, *, dark: bool = False) 
     colours = marks(dark)
     flagged = met.flagged[:SHOWN]
     layers = (
-        (known.name, known.z[:SHOWN], "#8b95a5", 3, 0.35),
-        ("flagged", met.z[:SHOWN][flagged], str(colours["wrong"]), 5, 0.8),
-        ("taken for known", met.z[:SHOWN][~flagged], str(colours["right"]), 6, 0.9),
+        (known.name, known.z[:SHOWN], "#8b95a5", 4, 0.5),
+        ("flagged", met.z[:SHOWN][flagged], str(colours["wrong"]), 4, 0.75),
+        ("taken for known", met.z[:SHOWN][~flagged], str(colours["right"]), 4, 0.75),
     )
     for name, z, colour, size, strength in layers:
-        figure.add_scattergl(
+        figure.add_scatter(
             x=np.round(z[:, 0].astype(np.float64), 3),
             y=np.round(z[:, 1].astype(np.float64), 3),
             mode="markers",

@@ -28,7 +28,7 @@ def page(context: BrowserContext, shelf: str) -> Iterator[Page]:
 
 
 def test_chosen_set_is_placed_told_and_drawn(page: Page) -> None:
-    page.get_by_label("Who comes").click()
+    page.get_by_role("combobox", name="Who comes").click()
     page.get_by_role("option", name="test samples scrambled").click()
     settle(page)
     page.get_by_role("button", name="Place them on the map").click()
@@ -46,7 +46,7 @@ def test_chosen_set_is_placed_told_and_drawn(page: Page) -> None:
 def test_file_of_ones_own_is_placed(page: Page, tmp_path) -> None:
     file = tmp_path / "mine.npz"
     np.savez(file, x=np.random.default_rng(0).integers(0, 256, (40, 12, 12)).astype(np.uint8))
-    page.get_by_label("Who comes").click()
+    page.get_by_role("combobox", name="Who comes").click()
     page.get_by_role("option", name="a file of mine").click()
     settle(page)
     expect(page.get_by_role("button", name="Place them on the map")).to_be_disabled()
