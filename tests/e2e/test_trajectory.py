@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from map_steps import PATIENCE, until
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from visit import Server, settle
+
+if TYPE_CHECKING:
+    from introspect.atlas import Atlas
 
 SAMPLE = 5
 SCRUB = """async (seconds) => {
@@ -212,6 +216,41 @@ def test_two_attacks_move_together(open_player: Callable[..., Page]) -> None:
     for place in (0, 1):
         chip = page.locator(".player").nth(place).locator(".player-chip").nth(2)
         expect(chip).to_have_attribute("aria-checked", "true")
+
+
+def test_two_models_share_one_scrubber(
+    open_player: Callable[..., Page], browser: Browser, server: Server, atlas: Atlas, tmp_path: Path
+) -> None:
+    twin = server.home / "twin.atlas"
+    if not twin.exists():
+        replace(atlas, fingerprint="f" * 64, name="twin").save(twin)
+    context = browser.new_context(base_url=server.url, viewport={"width": 1400, "height": 900})
+    page = open_player(context)
+    beside = page.get_by_role("combobox", name="Beside it")
+    expect(beside).to_be_enabled(timeout=PATIENCE)
+    beside.click()
+    page.get_by_role("option", name="twin").click()
+    settle(page)
+    page.get_by_role("button", name="Run the attack").click()
+    expect(page.locator(".player-pair .player-map")).to_have_count(2, timeout=PATIENCE)
+    settle(page)
+    expect(page.locator(".player-range:visible")).to_have_count(1)
+    page.locator(".player-shared .player-range").focus()
+    page.keyboard.press("End")
+    until(page, "__player.step === 100")
+    for place in (0, 1):
+        expect(page.locator(".player-count").nth(place)).to_have_text("step 100 of 100")
+    with page.expect_download(timeout=PATIENCE) as download:
+        page.get_by_role("button", name="Player as one HTML file").click()
+    file = tmp_path / "two.html"
+    download.value.save_as(file)
+    alone = context.new_page()
+    alone.goto(file.as_uri())
+    until(alone, "window.__player && __player.ready && __player.frames > 0")
+    expect(alone.locator(".player-model")).to_have_text(["digits", "twin"])
+    alone.close()
+    page.close()
+    context.close()
 
 
 def test_page_of_its_own_plays_without_any_server(
