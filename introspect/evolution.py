@@ -29,7 +29,7 @@ from introspect.formats.safetensors import fill_module, read_tensors, write_tens
 from introspect.plugin import Progress
 from introspect.points import Points
 from introspect.recording import choose_device
-from introspect.samples import SPLITS, Samples
+from introspect.samples import SPLITS
 from introspect.store import replace, writing
 from introspect.tap import Tap
 
@@ -217,8 +217,7 @@ def evolve(
         EvolutionCancelled: `on_batch` answered False; its `done` holds what was computed.
     """
     found = find_checkpoints(checkpoints)
-    samples = atlas.samples if atlas.complete else None
-    if samples is None:
+    if atlas.kept is None or not atlas.complete:
         raise BadInput(
             "This atlas came without its network or inputs, so its training cannot be followed: "
             "build it again with checkpoints."
@@ -228,7 +227,7 @@ def evolve(
     snapshots: list[dict[str, torch.Tensor]] = []
     try:
         for checkpoint in found:
-            snapshots.append(_read_snapshot(atlas, samples, checkpoint, rows, device, work, told))
+            snapshots.append(_read_snapshot(atlas, checkpoint, rows, device, work, told))
     except Cancelled as stop:
         done = _joined(atlas.points, rows, found, snapshots) if snapshots else None
         raise EvolutionCancelled(done) from stop
@@ -261,7 +260,6 @@ class _Told:
 
 def _read_snapshot(
     atlas: Atlas,
-    samples: Samples,
     checkpoint: Checkpoint,
     rows: np.ndarray,
     device: str,
@@ -280,7 +278,7 @@ def _read_snapshot(
     # cuDNN's TF32 keeps ten bits; the same picture must come out at the same place everywhere.
     precise = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
     with torch.inference_mode(), precise:
-        for x in _batches(samples, rows):
+        for x in _batches(atlas, rows):
             h, logits = tap(x.to(then.device))
             outputs = then.link_outputs(logits)
             parts.append((encoder(h).cpu(), outputs.half().cpu(), outputs.argmax(1).cpu()))
@@ -303,9 +301,9 @@ def _read_snapshot(
     return made
 
 
-def _batches(samples: Samples, rows: np.ndarray) -> Iterator[torch.Tensor]:
+def _batches(atlas: Atlas, rows: np.ndarray) -> Iterator[torch.Tensor]:
     for start in range(0, len(rows), BATCH):
-        yield samples.floats(rows[start : start + BATCH])
+        yield atlas.inputs(rows[start : start + BATCH])
 
 
 def _mark(atlas: Atlas, checkpoint: Checkpoint, rows: np.ndarray) -> str:

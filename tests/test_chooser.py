@@ -130,7 +130,7 @@ def test_pinned_sample_of_the_map_is_offered(home: Path, atlas: Atlas) -> None:
 
 def test_atlas_without_inputs_says_so() -> None:
     atlas = pretend(n=20)
-    atlas.samples = None
+    atlas.kept = None
     with pytest.raises(BadInput, match="came without its inputs"):
         stored(atlas, 3)
 

@@ -37,7 +37,7 @@ WIDE = """<style>
 def draw(atlas: Atlas) -> None:
     """Draws the whole page below its title."""
     st.html(WIDE)
-    if not atlas.complete or atlas.samples is None:
+    if not atlas.complete or atlas.kept is None:
         st.info(
             "This atlas came without its network or without its samples, so nothing can be "
             "attacked. Open it from Python with the network: `introspect.load(path, model=…)`.",

@@ -121,13 +121,13 @@ def stored(atlas: Atlas, row: int) -> Chosen:
     """A recorded sample of the atlas.
 
     Raises:
-        BadInput: the atlas came without its inputs.
+        BadInput: the atlas came without its inputs, or without this one.
     """
-    if atlas.samples is None:
+    if atlas.kept is None:
         raise BadInput("This atlas came without its inputs: draw or upload a picture instead.")
     points = atlas.points
     title = f"#{points.id[row]:,}, {SPLITS[points.split[row]]}"
-    x = atlas.samples.floats([row])[0].numpy()
+    x = atlas.inputs([row])[0].numpy()
     return Chosen(row, x, int(points.label[row]), title)
 
 
@@ -140,8 +140,8 @@ def pick(atlas: Atlas, kind: str, random: np.random.Generator) -> int:
     points = atlas.points
     labelled = points.label >= 0
     right = points.label == points.predicted
-    every = np.ones(len(points.label), bool)
-    fits = {"right": labelled & right, "wrong": labelled & ~right}.get(kind, every)
+    fits = np.ones(len(points.label), bool) if atlas.kept is None else atlas.kept.mask(len(right))
+    fits &= {"right": labelled & right, "wrong": labelled & ~right}.get(kind, True)
     test = fits & (points.split == SPLITS.index("test"))
     rows = np.flatnonzero(test if test.any() else fits)
     if not len(rows):

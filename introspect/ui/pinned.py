@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from introspect.errors import BadInput, IntrospectError
+from introspect.errors import IntrospectError
 from introspect.ui import components
 from introspect.ui.landing import nearest_rows, to_bars, to_facts, warn
 from introspect.ui.later import LATER
@@ -95,9 +95,7 @@ def _soon(future: Future) -> bool:
 
 def relatives(atlas: Atlas, row: int) -> tuple[np.ndarray, np.ndarray]:
     """The rows most like a stored sample in activation space, without itself, and distances."""
-    if atlas.samples is None:
-        raise BadInput("This atlas came without its inputs, so it cannot be compared with.")
-    return alike(atlas, atlas.samples.floats([row]), row)
+    return alike(atlas, atlas.inputs([row]), row)
 
 
 def alike(
