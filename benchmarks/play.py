@@ -66,6 +66,11 @@ def run() -> dict[str, Any]:
         finally:
             server.stop()
             browser.close()
+    for what, (times, _) in found.items():
+        if len(times) < FEWEST:
+            raise SystemExit(
+                f"{what}: only {len(times)} frames were drawn, too few to say anything."
+            )
     return {
         "name": "play",
         "ratios": {f"{what}_fps": fps(times) for what, (times, _) in found.items()},
@@ -147,8 +152,6 @@ def watch(page: Page, state: str, moved: str) -> None:
 def seen(page: Page) -> Frames:
     """Ends it and answers what was noted, from the second drawn frame on."""
     noted = page.evaluate("() => { __watch.on = false; return __watch; }")
-    if len(noted["times"]) < FEWEST:
-        raise SystemExit("The page has drawn next to nothing: nothing can be said of its frames.")
     return noted["times"], noted["draws"]
 
 
