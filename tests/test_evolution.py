@@ -148,6 +148,8 @@ def test_each_snapshot_is_a_network_of_its_own_read_by_the_atlas_s_encoder(
 ) -> None:
     import copy
 
+    from introspect.tap import Tap
+
     module = copy.deepcopy(mlp.module)
     module.load_state_dict(weights_on_the_way(mlp.module, place / 4))
     then = Classifier.of(module, input_shape=(1, 8, 8), classes=mlp.classes, link="sigmoid")
