@@ -83,7 +83,7 @@ def match(shapes: Shapes) -> tuple[Match, ...]:
                 found.append(made)
     # of those that fit alike, what the family itself takes for likely comes first
     found.sort(key=lambda one: (not one.fits, -one.share, one.settings not in guessed))
-    return tuple(found[:SHOWN])
+    return tuple(one for one in found[:SHOWN] if 2 * one.share >= found[0].share)
 
 
 def _agree(family: type[AbstractArchitecture], plan: Plan, fixed: Mapping[str, Any]) -> bool:

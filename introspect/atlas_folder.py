@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from introspect.atlas import Absent, Atlas, Thumbs
-from introspect.classifier import Classifier, Layer, Preprocessing, read_classifier, save_classifier
+from introspect.classifier import Classifier, Layer, read_classifier, save_classifier
 from introspect.engine import Engine, Strangeness
 from introspect.errors import BadInput
 from introspect.evolution import write_evolution
@@ -26,6 +26,7 @@ from introspect.formats.safetensors import read_tensors, write_tensors
 from introspect.kept import keep_rows
 from introspect.library import find
 from introspect.points import Points, read_points, write_points
+from introspect.preprocessing import Preprocessing
 from introspect.projections.infovae import InfoVAEProjector
 from introspect.projections.pca import PCAProjector
 from introspect.recording import Recording
@@ -85,8 +86,7 @@ def _write_settings(atlas: Atlas, file: Path) -> None:
             "link": classifier.link,
             "bounds": list(classifier.bounds),
             "fingerprint": classifier.fingerprint,
-            "mean": list(classifier.preprocessing.mean),
-            "std": list(classifier.preprocessing.std),
+            **classifier.preprocessing.document(),
             "layers": [[v.name, v.op, list(v.shape), v.units, v.hidden] for v in classifier.layers],
         },
         "spans": {name: [s.start, s.stop] for name, s in atlas.engine.tap.spans.items()},
@@ -225,7 +225,8 @@ def _read_settings(file: Path) -> dict[str, Any]:
 def _read_model(folder: Path, about: dict[str, Any], model: Any) -> Classifier:
     if (folder / "model" / "graph.json").exists():
         return read_classifier(folder / "model")
-    preprocessing = Preprocessing(tuple(about["mean"]), tuple(about["std"]))
+    words = ("mean", "std", "swapped", "inverted")
+    preprocessing = Preprocessing.parse({word: about[word] for word in words if word in about})
     shape, classes = tuple(about["input_shape"]), tuple(map(str, about["classes"]))
     if model is None:
         layers = tuple(

@@ -18,13 +18,15 @@ from torch import nn
 
 from introspect.atlas import Atlas
 from introspect.basis import Rows, chunks
-from introspect.classifier import Classifier, Preprocessing, load_classifier
+from introspect.classifier import Classifier, load_classifier
 from introspect.engine import Engine, Strangeness
 from introspect.errors import BadInput
 from introspect.estimator import cross_fit, features, fit_estimator
 from introspect.evolution import check_checkpoints, evolve, find_checkpoints
+from introspect.ingest import load_pair
 from introspect.measures import measure
 from introspect.points import Points
+from introspect.preprocessing import Preprocessing
 from introspect.projections.infovae import InfoVAE, InfoVAEProjector
 from introspect.projections.pca import PCA
 from introspect.projections.umap import UMAP
@@ -336,7 +338,7 @@ def build_folder(arguments: dict[str, Any], report: Any) -> dict[str, Any]:
 
     Args:
         arguments: `model` (or `weights`) and `layers` files, `data`, `out`; optionally `name, test,
-            layers_chosen, preset, epochs, seed, device, link, preprocessing {mean, std},
+            arch, anyway, layers_chosen, preset, epochs, seed, device, link, preprocessing {…},
             checkpoints [folder or files]`.
         report: told (stage, done, total); its `folder`, where it has one, keeps the recording and
             checkpoints, so that a killed job goes on.
@@ -345,18 +347,17 @@ def build_folder(arguments: dict[str, Any], report: Any) -> dict[str, Any]:
 
     out = Path(arguments["out"])
     given = arguments.get("preprocessing")
-    classifier = load_classifier(
+    report("Reading model and data", 0, 1)
+    classifier, samples = load_pair(
         find_model(arguments.get("model") or arguments["weights"]),
+        arguments["data"],
         arguments.get("layers"),
+        arguments.get("arch"),
+        arguments.get("test") or None,
         link=arguments.get("link") if arguments.get("link") != "auto" else None,
-        preprocessing=None
-        if given is None
-        else Preprocessing(tuple(given["mean"]), tuple(given["std"])),
+        preprocessing=None if given is None else Preprocessing.parse(given),
+        anyway=bool(arguments.get("anyway")),
     )
-    report("Reading the data", 0, 1)
-    samples = load_samples(arguments["data"], classes=classifier.classes)
-    if arguments.get("test"):
-        samples = samples.joined(load_samples(arguments["test"], classes=classifier.classes))
     folder = getattr(report, "folder", None)
     atlas = build_atlas(
         classifier,

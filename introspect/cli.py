@@ -128,6 +128,7 @@ def _add_doctor(commands: Any) -> None:
     command = _command(commands, doctor, tell_doctor)
     command.add_argument("model", metavar="MODEL", help="model file, or a bundled name")
     command.add_argument("--layers", metavar="FILE", help="layer list that goes with the weights")
+    command.add_argument("--arch", metavar="NAME", help="the network, where a file is weights only")
     command.add_argument("--data", metavar="DATA", help="labelled data, to try the model on")
     _add_json(command)
 
@@ -137,7 +138,7 @@ def doctor(options: argparse.Namespace) -> Answer:
     from introspect.bundled import find_model
     from introspect.doctor import examine
 
-    return examine(find_model(options.model), layers=options.layers, data=options.data)
+    return examine(find_model(options.model), options.layers, options.data, options.arch)
 
 
 def _add_build(commands: Any) -> None:
@@ -148,6 +149,8 @@ def _add_build(commands: Any) -> None:
     )
     command.add_argument("-o", "--out", metavar="OUT.atlas", required=True, help="folder to write")
     command.add_argument("--layers", metavar="FILE", help="layer list that goes with the weights")
+    command.add_argument("--arch", metavar="NAME", help="the network, where a file is weights only")
+    command.add_argument("--anyway", action="store_true", help="also where it is hardly ever right")
     command.add_argument("--test", metavar="DATA", help="labelled data to keep for the test split")
     command.add_argument(
         "--preprocess",
@@ -185,20 +188,9 @@ def build(options: argparse.Namespace) -> Answer:
 
     if options.epochs is not None and options.epochs < 1:
         raise BadInput(f"--epochs {options.epochs} is too few: choose 1 or more.")
-    arguments = {
-        "model": options.model,
-        "data": options.data,
-        "out": options.out,
-        "layers": options.layers,
-        "test": options.test,
-        "preprocessing": read_preprocessing(options.preprocess),
-        "link": options.link,
-        "preset": options.preset,
-        "epochs": options.epochs,
-        "device": options.device,
-        "seed": options.seed,
-        "checkpoints": options.checkpoints,
-    }
+    names = "model data out layers arch anyway test link preset epochs device seed checkpoints"
+    arguments = {name: getattr(options, name) for name in names.split()}
+    arguments["preprocessing"] = read_preprocessing(options.preprocess)
     # The same command on the same files goes on where it was stopped or killed.
     texts = [value for value in arguments.values() if isinstance(value, str)]
     files = [Path(text) for text in texts + (options.checkpoints or [])]

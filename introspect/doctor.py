@@ -10,6 +10,7 @@ from introspect.architecture import Match
 from introspect.classifier import Classifier
 from introspect.errors import BadInput
 from introspect.ingest import Loaded
+from introspect.modelfile import tell_format
 from introspect.preprocessing import Preprocessing
 from introspect.samples import Samples, load_samples
 
@@ -49,7 +50,7 @@ def examine(
     if not path.exists():
         raise BadInput(f"There is no model {path}: check the name.")
     found: dict[str, Any] = {
-        "format": ingest.tell_format(path),
+        "format": tell_format(path),
         "ok": False,
         "reason": "",
         "layers": [],

@@ -99,8 +99,11 @@ def search(classifier: Classifier, samples: Samples) -> Search:
         best = prefer({best: tries[best], name: tries[name]})
     k = len(classifier.classes)
     plausible, verdict = judge(tries[best], np.asarray(chosen.y), k)
-    if not plausible and (order := _other_order(classifier, ways[best], chosen)):
-        verdict = f"{verdict} {order}"
+    first = next(iter(tries))
+    for name in dict.fromkeys((first, best)):
+        if order := _other_order(classifier, ways[name], chosen, tries[best]):
+            plausible, verdict = False, f"{verdict.partition(',')[0]}. {order}"
+            break
     return Search(tries, best, ways[best], plausible, verdict)
 
 
@@ -224,8 +227,8 @@ def _try(classifier: Classifier, way: Preprocessing, samples: Samples) -> Try:
 
 
 @torch.no_grad()
-def _other_order(classifier: Classifier, way: Preprocessing, samples: Samples) -> str:
-    """A sentence where the answers would be right if the classes stood in another order."""
+def _other_order(classifier: Classifier, way: Preprocessing, samples: Samples, best: Try) -> str:
+    """A sentence where the answers would be far more often right, were the classes reordered."""
     k = len(classifier.classes)
     counts = np.zeros((k, k))
     for outputs, y in _run(classifier, way, samples):
@@ -237,11 +240,12 @@ def _other_order(classifier: Classifier, way: Preprocessing, samples: Samples) -
         return ""
     share = float(counts.max(0).sum() / counts.sum())
     believable, _ = judge(Try(share, 0.0, len(samples)), np.asarray(samples.y), k)
-    if not believable or (named == np.arange(k))[present].all():
+    gain = share - best.share
+    if not believable or gain < ABOVE_CHANCE or (named == np.arange(k))[present].all():
         return ""
     wrong = next(i for i in range(k) if present[i] and named[i] != i)
     return (
         f"The classes seem to stand in another order: it would be right on {share:.1%} if its "
         f"answer {classifier.classes[wrong]} were read as {classifier.classes[named[wrong]]}, and "
-        "so on."
+        "so on; name the classes in that order."
     )

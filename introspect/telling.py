@@ -11,18 +11,35 @@ Answer = dict[str, Any]
 def tell_doctor(answer: Answer) -> str:
     """The finding, as lines for a person."""
     lines = [": ".join(filter(None, (answer["format"] or "unknown format", answer["reason"])))]
+    lines += answer["notes"]
     if answer["layers"]:
         lines.append(f"input {_shape(answer['input_shape'])}, {len(answer['classes'])} classes")
         lines += _columns(
-            [layer["name"], layer["op"], _shape(layer["shape"]), f"{layer['units']:,} units"]
+            [
+                "[x]" if layer["hidden"] else "[ ]",
+                layer["name"],
+                layer["op"],
+                _shape(layer["shape"]),
+                f"{layer['units']:,} units",
+                f"{layer['bytes']:,} bytes a sample",
+            ]
             for layer in answer["layers"]
+        )
+    if answer["architectures"]:
+        lines.append("networks it was compared with:")
+        lines += _columns(
+            [one["name"], "fits" if one["fits"] else f"{one['share']:.0%}", one["misfit"]]
+            for one in answer["architectures"]
         )
     for name, share in (answer["accuracy"] or {}).items():
         lines.append(f"{share:7.2%} right with inputs as: {name}")
     if answer["accuracy"]:
         best = answer["preprocessing"]
         sides = ["/".join(",".join(f"{v:.4g}" for v in best[side]) for side in ("mean", "std"))]
-        lines.append(f"best: {best['name']} (--preprocess {sides[0]})")
+        sides += [word for word in ("swapped", "inverted") if best.get(word)]
+        lines.append(f"best: {best['name']} (--preprocess {'/'.join(sides)})")
+        lines += [answer["verdict"]] if answer["verdict"] != answer["reason"] else []
+    lines += [f"missing: {what}" for what in answer["missing"]]
     return "\n".join(lines)
 
 

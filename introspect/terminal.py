@@ -65,24 +65,30 @@ class Bar:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def read_preprocessing(text: str | None) -> dict[str, list[float]] | None:
+def read_preprocessing(text: str | None) -> dict[str, list[float] | bool] | None:
     """Mean and std as a layer list states them, from `0.13/0.31` or `0.5,0.5,0.4/0.2,0.2,0.2`.
+
+    `/swapped` and `/inverted` behind them say that the network wants its channels in the order
+    blue, green, red, or black and white exchanged.
 
     Raises:
         BadInput: it is not two lists of equally many numbers, the second above 0.
     """
     if text is None:
         return None
+    sides, words = text.split("/")[:2], text.split("/")[2:]
     try:
-        mean, std = ([float(value) for value in side.split(",")] for side in text.split("/"))
+        mean, std = ([float(value) for value in side.split(",")] for side in sides)
     except ValueError:
         mean, std = [], []
-    if not mean or len(mean) != len(std) or not all(map(math.isfinite, mean)) or min(std) <= 0:
+    known = len(set(words)) == len(words) and set(words) <= {"swapped", "inverted"}
+    right = mean and len(mean) == len(std) and all(map(math.isfinite, mean)) and min(std) > 0
+    if not right or not known:
         raise BadInput(
             f"--preprocess {text} is not mean/std: give two numbers such as 0.13/0.31, "
             "or one for each channel such as 0.5,0.5,0.4/0.2,0.2,0.2."
         )
-    return {"mean": mean, "std": std}
+    return {"mean": mean, "std": std, **{word: True for word in words}}
 
 
 @contextlib.contextmanager

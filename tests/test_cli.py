@@ -148,7 +148,8 @@ def test_doctor_tells_layers_and_accuracy(
     assert cli.main(["doctor", str(model), "--data", str(data), "--json"]) == 0
     answer = last_json(capsys.readouterr().out)
     keys = "format ok reason layers input_shape classes accuracy preprocessing".split()
-    assert list(answer) == keys
+    assert list(answer)[: len(keys)] == keys
+    assert list(answer)[len(keys) :] == "plausible verdict architectures missing notes".split()
     assert [layer["name"] for layer in answer["layers"]] == [layer.name for layer in mlp.layers]
     assert all({"name", "op", "shape", "units"} <= layer.keys() for layer in answer["layers"])
     test = digits.of("test")
@@ -160,15 +161,49 @@ def test_doctor_tells_layers_and_accuracy(
 
 
 def test_doctor_says_what_is_missing_and_fails(
-    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lonely = tmp_path / "lonely.safetensors"
-    lonely.write_bytes((model / "model.safetensors").read_bytes())
-    assert cli.main(["doctor", str(lonely), "--json"]) == 2
+    import torch
+
+    torch.save({"w": torch.zeros(3, 4), "v": torch.zeros(5, 7)}, tmp_path / "lonely.pth")
+    assert cli.main(["doctor", str(tmp_path / "lonely.pth"), "--json"]) == 2
     printed = capsys.readouterr()
     answer = last_json(printed.out)
     assert not answer["ok"] and "layer list" in answer["reason"]
     assert printed.err == f"introspect: {answer['reason']}\n"
+
+
+def test_doctor_finds_the_network_of_a_checkpoint(
+    data: Path, mlp: Classifier, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+
+    torch.save({"state_dict": mlp.module.state_dict()}, tmp_path / "net.pth")
+    assert cli.main(["doctor", str(tmp_path / "net.pth"), "--data", str(data)]) == 0
+    told = capsys.readouterr().out
+    assert "found under state_dict" in told and "[x]  elu1 " in told and "bytes a sample" in told
+    assert "mlp-elu      fits" in told and "so its accuracy is plausible" in told
+    line = ["doctor", str(tmp_path / "net.pth"), "--arch", "resnet18"]
+    assert cli.main(line) == 2 and "look nothing like resnet18" in capsys.readouterr().err
+
+
+def test_build_takes_a_checkpoint_and_the_name_of_its_network(
+    data: Path, mlp: Classifier, digits: Samples, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    import torch
+
+    from introspect.atlas import Atlas
+
+    torch.save(mlp.module.state_dict(), tmp_path / "net.pth")
+    line = ["build", str(tmp_path / "net.pth"), str(data), "-o", str(tmp_path / "a.atlas")]
+    line += ["--arch", "mlp-elu", "--link", "sigmoid", "--epochs", "1", "--json"]
+    assert cli.main(line) == 0
+    answer = last_json(capsys.readouterr().out)
+    test = digits.of("test")
+    right = (mlp(test.floats()).argmax(1).numpy() == test.y).mean()
+    assert answer["accuracy"] == pytest.approx(right)
+    assert Atlas.load(tmp_path / "a.atlas").classifier.classes == digits.classes
 
 
 @pytest.fixture(scope="module")

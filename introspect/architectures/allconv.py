@@ -77,7 +77,9 @@ class AllConv(AbstractArchitecture):
             return None
         norms = len(convs) if denses else len(convs) - 1
         norm = len(parts.norms) == norms
-        if any(pauses(parts.convs, norm) or ()):
+        owners = {part.name.rpartition(".")[0] for part in convs}
+        # convolutions in parts of parts are blocks, and skipped numbers are poolings
+        if len(owners) > 1 or any(pauses(parts.convs, norm) or ()):
             return None
         rename = {}
         for letters, found in (("conv", convs), ("fc", denses)):

@@ -115,7 +115,8 @@ TRIES = 20_000
 def chained(parts: Iterable[Part]) -> tuple[Part, ...] | None:
     """The layers in an order in which each takes what the one before gives; names decide ties.
 
-    None where there is no such order (or none is found soon).
+    The order of the names where there is no such order (or none is found soon), so that a misfit
+    can be named; None where there are no layers, or too many.
     """
     parts = tuple(parts)
     if not 0 < len(parts) <= CHAIN:
@@ -135,7 +136,7 @@ def chained(parts: Iterable[Part]) -> tuple[Part, ...] | None:
         return None
 
     found = extend([], list(parts))
-    return None if found is None else tuple(found)
+    return parts if found is None else tuple(found)
 
 
 def flat_input(width: int) -> tuple[int, ...]:

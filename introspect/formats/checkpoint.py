@@ -165,9 +165,10 @@ def _strip(state: dict[str, torch.Tensor], notes: list[str]) -> dict[str, torch.
     while True:
         counts = {one: sum(key.startswith(one) for key in state) for one in PREFIXES}
         prefix = max(counts, key=lambda one: counts[one])
-        if 10 * counts[prefix] < 9 * len(state) or counts[prefix] == 0:
-            return state
         left = [key for key in state if not key.startswith(prefix)]
+        few = 10 * len(left) <= len(state) or all(state[key].dim() == 0 for key in left)
+        if counts[prefix] == 0 or not few:
+            return state
         inner = {
             key.removeprefix(prefix): value
             for key, value in state.items()

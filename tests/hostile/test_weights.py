@@ -24,7 +24,7 @@ from hostile.weight_files import (
     state,
 )
 
-from introspect import ingest, quarantine
+from introspect import modelfile, quarantine
 from introspect.doctor import examine
 from introspect.errors import BadInput
 from introspect.formats.checkpoint import read_checkpoint
@@ -98,12 +98,12 @@ def test_limits_of_the_child_become_sentences(tmp_path: Path) -> None:
     slow = tmp_path / "slow.safetensors"
     slow.write_bytes(safetensors(header, bytes(90_000)))
     with pytest.raises(BadInput, match="took more than 1 seconds of work"):
-        ingest.open_model(slow, "safetensors", Limits(cpu=1))
+        modelfile.open_model(slow, "safetensors", Limits(cpu=1))
     torch.save({"w": torch.zeros(12 << 20, 1)}, tmp_path / "large.pt")
     with pytest.raises(BadInput, match="needs more than 32 MB of memory"):
-        ingest.open_model(tmp_path / "large.pt", "PyTorch pickle", Limits(memory=32 << 20))
+        modelfile.open_model(tmp_path / "large.pt", "PyTorch pickle", Limits(memory=32 << 20))
     with pytest.raises(BadInput, match="took longer than 0.01 seconds"):
-        ingest.open_model(tmp_path / "large.pt", "PyTorch pickle", Limits(seconds=0.01))
+        modelfile.open_model(tmp_path / "large.pt", "PyTorch pickle", Limits(seconds=0.01))
     (tmp_path / "large.pt").unlink()
 
 
