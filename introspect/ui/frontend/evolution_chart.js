@@ -111,7 +111,9 @@ export class Curve {
       context.fillStyle = css(theme.text, 0.25);
       context.fillRect(x, foot + BAND, 1, 4);
       context.fillStyle = css(theme.muted);
-      if (x < this.width - 16) context.fillText(count(step), x, foot + BAND + 5);
+      const edge = x > this.width - 30; // a number at the end must not be cut
+      context.textAlign = edge ? "right" : "center";
+      context.fillText(count(step), edge ? Math.min(this.width - 2, x + 12) : x, foot + BAND + 5);
     }
     context.textAlign = "right";
     context.textBaseline = "bottom";
