@@ -6,14 +6,15 @@ way out for everything that an upload refuses. What is written is read back and 
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import importlib
 import importlib.util
+import io
 import logging
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -87,7 +88,7 @@ def _import(where: str) -> Any:
             raise BadInput(f"{where} cannot be imported: {first_line(error)}.") from error
 
 
-@contextmanager
+@contextlib.contextmanager
 def _beside_us() -> Iterator[None]:
     """Modules in the current folder can be imported, as with `python -m`."""
     here = str(Path.cwd())
@@ -240,13 +241,13 @@ def _program(module: nn.Module, shape: tuple[int, ...], scripted: bool) -> Any:
     )
 
 
-@contextmanager
+@contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """The exporter's remarks on itself stay out of the way of ours."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -148,24 +148,29 @@ def rename(node: Node, names: Mapping[str, str]) -> Node:
     return dataclasses.replace(node, args=replace_refs(node.args, names), kwargs=kwargs)
 
 
+def prune(graph: Graph, *wanted: str) -> Graph:
+    """The graph without what does not lead to the wanted values."""
+    needed, kept = set(wanted), []
+    for node in reversed(graph.nodes):
+        if any(name in needed for name in node.results):
+            kept.append(node)
+            needed.update(used(node))
+    weights = {value: name for value, name in graph.weights.items() if value in needed}
+    return dataclasses.replace(graph, nodes=tuple(reversed(kept)), weights=weights)
+
+
 def choose_output(graph: Graph, output: str) -> Graph:
     """The graph up to one of its values: what does not lead there falls away.
 
     Raises:
-        BadInput: no operation makes it.
+        BadInput: no operation makes it, or it is the same for every input.
     """
-    made = {name for node in graph.nodes for name in node.results}
-    if output not in made:
+    if not any(output in node.results for node in graph.nodes):
         raise BadInput(f'The network has no output "{output}"; give one that it computes.')
-    wanted, kept = {output}, []
-    for node in reversed(graph.nodes):
-        if any(name in wanted for name in node.results):
-            kept.append(node)
-            wanted.update(used(node))
-    weights = {value: name for value, name in graph.weights.items() if value in wanted}
-    if graph.input not in wanted:
+    cut = prune(graph, output)
+    if not any(graph.input in used(node) for node in cut.nodes):
         raise BadInput("The output of this network does not depend on its input.")
-    return dataclasses.replace(graph, nodes=tuple(reversed(kept)), weights=weights, output=output)
+    return dataclasses.replace(cut, output=output)
 
 
 def check_graph(graph: Graph, tensors: Iterable[str]) -> None:

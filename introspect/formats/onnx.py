@@ -18,7 +18,7 @@ from introspect.formats.graph import (
     Numbers,
     Ref,
     check_graph,
-    choose_output,
+    prune,
     used,
 )
 from introspect.formats.naming import Names, harmless
@@ -83,7 +83,14 @@ class _Reader:
                 if name in made and name:
                     raise BadInput(f'{self.name} makes "{name[:80]}" twice; export it again.')
                 made.add(name)
-            self._add(operator)
+            try:
+                self._add(operator)
+            except (ValueError, TypeError, IndexError, KeyError, AttributeError,
+                    OverflowError, RuntimeError) as error:  # fmt: skip
+                raise BadInput(
+                    f"{self.name} is damaged: {operator.kind[:60]} has inputs or settings that it "
+                    "cannot have."
+                ) from error
         outputs = [self.alias.get(name, name) for name in self.found.outputs]
         lost = next((name for name in outputs if name not in made), None)
         if lost is not None:
@@ -125,7 +132,7 @@ class _Reader:
             outputs=tuple(known[name] for name in graph.outputs),
         )
         check_graph(renamed, kept)
-        return choose_output(renamed, renamed.output), kept
+        return prune(renamed, *renamed.outputs), kept
 
     def _add(self, operator: Operator) -> None:
         kind = operator.kind

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import mmap
 from collections.abc import Mapping
@@ -68,24 +69,18 @@ def parse_onnx(path: Path) -> OnnxFile:
     if not 0 < size <= FILE_BYTES:
         what = "is empty" if size == 0 else "is larger than 2 GB, the most an .onnx file can be"
         raise BadInput(f"{path.name} {what}; export it again.")
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as raw:
-        view = memoryview(raw)
-        try:
-            return _Parser(path.name).model(view)
-        except Damaged as error:
-            raise BadInput(
-                f"{path.name} is no .onnx file or is damaged; export it again."
-            ) from error
-        finally:
-            _release(view)
-
-
-def _release(view: memoryview) -> None:
-    # Slices that an exception still holds keep the map open; they go with it.
+    with path.open("rb") as stream:
+        raw = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    view = memoryview(raw)
     try:
-        view.release()
-    except BufferError:
-        return
+        return _Parser(path.name).model(view)
+    except Damaged as error:
+        raise BadInput(f"{path.name} is no .onnx file or is damaged; export it again.") from error
+    finally:
+        # Slices that an exception still holds keep the map open; it goes with them.
+        with contextlib.suppress(BufferError):
+            view.release()
+            raw.close()
 
 
 class _Parser:

@@ -27,8 +27,9 @@ ATEN = frozenset(
     broadcast_to ceil celu channel_shuffle chunk clamp clamp_max clamp_min clone concat concatenate
     constant_pad_nd contiguous conv1d conv2d conv3d conv_transpose1d conv_transpose2d
     conv_transpose3d convolution cos cosh cosine_similarity cross cat cumprod cumsum detach diag
-    diagonal diff dim div dot einsum elu embedding eq erf erfc erfinv exp exp2 expand expand_as expm1
-    eye fill flatten flip floor floor_divide fmod full full_like gather ge gelu glu group_norm gru
+    diagonal diff dim div dot einsum elu embedding eq erf erfc erfinv exp exp2 expand expm1
+    expand_as eye fill flatten flip floor floor_divide fmod full full_like gather ge gelu glu
+    group_norm gru
     gt hardshrink hardsigmoid hardswish hardtanh im2col index index_select instance_norm isfinite
     isinf isnan kron layer_norm le leaky_relu lerp lift_fresh_copy linalg_norm linalg_vector_norm
     linear linspace log log10 log1p log2 log_sigmoid log_softmax logaddexp logical_and logical_not

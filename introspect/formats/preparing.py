@@ -69,8 +69,9 @@ def _agrees(fixed: Graph, free: Graph, tensors: Mapping[str, torch.Tensor]) -> b
 
 def _chosen(graph: Graph, tensors: Mapping[str, torch.Tensor]) -> Graph:
     """With several outputs, the first that is a row of scores; the others can be asked for."""
-    if len(graph.outputs) < 2:
-        return graph
-    made = shapes(graph, tensors, 2)
-    rows = [name for name in graph.outputs if name in made and made[name].dim() == 2]
-    return choose_output(graph, rows[0]) if rows else graph
+    chosen = graph.output
+    if len(graph.outputs) > 1:
+        made = shapes(graph, tensors, 2)
+        rows = [name for name in graph.outputs if name in made and made[name].dim() == 2]
+        chosen = rows[0] if rows else chosen
+    return choose_output(graph, chosen)

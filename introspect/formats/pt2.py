@@ -24,7 +24,7 @@ from introspect.formats.graph import (
     Node,
     Ref,
     check_graph,
-    choose_output,
+    prune,
 )
 from introspect.formats.members import open_stored
 from introspect.formats.naming import Names, layer_paths
@@ -158,7 +158,7 @@ class _Reader:
         )
         graph = without_writing(evaluate_only(graph))
         check_graph(graph, tensors)
-        return choose_output(graph, graph.output), tensors
+        return prune(graph, *graph.outputs), tensors
 
     def _inputs(self) -> tuple[list[str], dict[str, str], dict[str, torch.Tensor]]:
         inputs: list[str] = []
