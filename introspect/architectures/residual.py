@@ -56,11 +56,11 @@ class Block(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         parts = self._modules
-        beside = parts[self.shortcut_name](x) if self.shortcut_name else x  # type: ignore[misc]
+        given = x
         for number in range(1, self.count + 1):
             x = parts[f"bn{number}"](parts[f"conv{number}"](x))  # type: ignore[misc]
             if number == self.count:
-                x = x + beside
+                x = x + (parts[self.shortcut_name](given) if self.shortcut_name else given)  # type: ignore[misc]
             x = parts[f"relu{number}"](x)  # type: ignore[misc]
         return x
 
