@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from introspect.atlas import Atlas
 from introspect.samples import Samples
 
 
@@ -53,6 +54,19 @@ class Wrapped(nn.Module):
 
 def small(*tail: nn.Module) -> nn.Module:
     return seeded(lambda: nn.Sequential(nn.Linear(4, 5), nn.ELU(), nn.Linear(5, 3), *tail))
+
+
+def table_atlas() -> Atlas:
+    """A table of six columns and two classes, and a small network that reads it."""
+    from introspect.building import build_atlas
+    from introspect.classifier import Classifier
+    from introspect.samples import load_samples
+
+    x = np.random.default_rng(0).random((160, 6)).astype(np.float32)
+    module = seeded(lambda: nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 2)))
+    samples = load_samples((x, (x.sum(1) > 3).astype(np.int64)))
+    classifier = Classifier.of(module, input_shape=(6,), classes=samples.classes, link="softmax")
+    return build_atlas(classifier, samples, name="rows", epochs=2)
 
 
 def make_samples(x: np.ndarray, y: np.ndarray | None = None) -> Samples:

@@ -11,16 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from networks import table_atlas
 from streamlit.testing.v1 import AppTest
-from torch import nn
 
 from introspect import library
 from introspect.atlas import Atlas
-from introspect.building import build_atlas
-from introspect.classifier import Classifier
 from introspect.errors import BadInput, Cancelled
-from introspect.samples import load_samples
 from introspect.ui import MAIN, nav, sample_card, shelf
 from introspect.ui.chooser import Chosen, stored
 from introspect.ui.routes import BLOBS
@@ -243,16 +239,8 @@ def test_atlas_without_its_network_shows_the_card_and_says_what_is_missing(
 # ---------------------------------------------------------------- other classifiers
 @pytest.fixture(scope="module")
 def rows() -> Atlas:
-    """A table of six columns and two classes, and a small network that reads it."""
-    rng = np.random.default_rng(0)
-    x = rng.random((160, 6)).astype(np.float32)
-    y = (x.sum(1) > 3).astype(np.int64)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        module = nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 2))
-    samples = load_samples((x, y))
-    classifier = Classifier.of(module, input_shape=(6,), classes=samples.classes, link="softmax")
-    return build_atlas(classifier, samples, name="rows", epochs=2)
+    """A table of six columns and two classes."""
+    return table_atlas()
 
 
 def test_sample_of_a_table_shows_its_values(rows: Atlas) -> None:

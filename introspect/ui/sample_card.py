@@ -80,9 +80,11 @@ def _draw(atlas: Atlas) -> None:
         st.error(plain(problem))
         return
     works = [_search(atlas, pair, one) for one in shown]
-    _show(atlas, pair, shown, [_found(atlas, work) for work in works], name)
-    for letter, one, work in zip("AB", shown, works, strict=False):
-        _tell_search(atlas, pair, letter, one, work)
+    near = [_found(atlas, work) for work in works]
+    _show(atlas, pair, shown, near, name)
+    for letter, one, work, found in zip("AB", shown, works, near, strict=False):
+        if found is None:
+            _tell_search(pair, letter, one, work)
     st.caption(caption(atlas, len(shown)))
 
 
@@ -127,9 +129,14 @@ def _begin(atlas: Atlas, pair: Pair, first: chooser.Chosen) -> None:
 
 
 def contrast(atlas: Atlas, one: Seen) -> int:
-    """The stored row nearest on the map that gets another answer; any other where none does."""
+    """The stored row nearest on the map that gets another answer; any other where none does.
+
+    Only rows whose inputs are at hand are looked at, where some are.
+    """
     points = atlas.points
     others = np.arange(len(points)) != (-1 if one.chosen.row is None else one.chosen.row)
+    if atlas.kept is not None and (others & atlas.kept.mask(len(points))).any():
+        others &= atlas.kept.mask(len(points))
     unlike = others & (points.predicted != one.predicted)
     rows = np.flatnonzero(unlike if unlike.any() else others)
     return int(rows[((points.z[rows] - one.z) ** 2).sum(1).argmin()])
@@ -178,13 +185,14 @@ def _found(atlas: Atlas, work: Work) -> list[list[Any]] | None:
     return to_items(atlas, *work.future.result())
 
 
-def _tell_search(atlas: Atlas, pair: Pair, letter: str, one: Seen, work: Work) -> None:
-    """How far the search is, or why it has ended without a result."""
+def _tell_search(pair: Pair, letter: str, one: Seen, work: Work) -> None:
+    """How far a search is that has found nothing yet, or why it has ended without a result."""
     if not work.future.done():
         work.draw()
         return
     try:
         work.future.result()
+        st.rerun()  # it has ended since the page was drawn
     except (Cancelled, CancelledError):
         st.button(
             f"Find the samples nearest to {letter}",
@@ -243,10 +251,10 @@ def caption(atlas: Atlas, count: int) -> str:
     return (
         "**How to read this card.** The cross on the map is where the sample's activations put it; "
         "the tint of the ground is the error to expect there. The picture of its units (figure 4 "
-        f"of the paper) has one column for each of the {layers} recorded "
-        f"layer{'s' if layers != 1 else ''}, the input on the left, and one line for each of the "
-        f"{p:,} units, sorted by the class that each answers most, as on the Brainbow page; the "
-        "colours mean the same for every sample. A sure answer is one bright path along the band "
+        f"of the paper) has one column for each recorded layer ({layers:,} here), the input on the "
+        f"left, and one line for each of the {p:,} units, sorted by the class that each answers "
+        "most, as on the Brainbow page; the colours mean the same for every sample. A sure answer "
+        "is one bright path along the band "
         "of its class; a doubtful one is pale, or lights several. ê(h) estimates the error from "
         f"all activations, ê(z) from the place on the map alone.{two} The nearest samples are "
         "exact: compared with every recorded one over all activations, not on the map."

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 from map_steps import until
+from networks import table_atlas
 from PIL import Image
 from playwright.sync_api import BrowserContext, Page, expect
-from visit import settle
+from visit import Server, settle
 
 from introspect.atlas import Atlas
 
@@ -25,7 +26,8 @@ def visit(context: BrowserContext, shelf: str) -> Iterator[Callable[..., Page]]:
     page.on("pageerror", lambda error: errors.append(str(error)))
 
     def opened(query: str = "") -> Page:
-        page.goto(f"/sample_card?atlas={shelf}&{query}")
+        own = "atlas=" in query
+        page.goto(f"/sample_card?{query}" if own else f"/sample_card?atlas={shelf}&{query}")
         until(page, READY)
         settle(page)
         return page
@@ -112,6 +114,20 @@ def test_drawn_digit_is_a_sample_and_leaves_the_address(visit: Callable, atlas: 
     until(page, "window.__pair && __pair.titles[0] === 'your drawing'")
     until(page, "!location.search.includes('a=')")
     expect(page.locator(".pair-verdict, .pair-head .sample-warning").first).to_contain_text("map")
+
+
+def test_samples_of_a_table_show_their_values_and_name_their_neighbours(
+    visit: Callable, server: Server
+) -> None:
+    rows = table_atlas()
+    rows.save(server.home / "rows.atlas")
+    page = visit("atlas=rows&a=5&b=9")
+    assert rows.samples is not None
+    for sample, shown in zip((5, 9), page.locator(".pair-values:visible").all(), strict=True):
+        values = [float(text) for text in shown.locator("tbody td").all_inner_texts()]
+        assert values == pytest.approx(rows.samples.x[sample].tolist(), rel=1e-3)
+    expect(page.locator(".pair-row:not(.head)")).to_have_count(2)
+    expect(page.locator(".pair-near .tile-text").first).to_contain_text("#")
 
 
 def test_page_can_be_used_on_a_telephone(visit: Callable, atlas: Atlas) -> None:

@@ -100,16 +100,21 @@ export class Samples {
     this.tell();
   }
 
+  /** What the colours mean, in words. */
+  get legend() {
+    const [low, high] = this.reach();
+    const what = this.range === "layer" ? "Activation as a share of the layer's strongest expected unit" : "Activation in the network's own units";
+    const gap = digits(high - low, this.range === "layer" ? 2 : 0);
+    return `${what}, the same range for every sample${this.shown.length > 1 ? `; the difference is blue where B is stronger (−${gap}), orange where A is (${gap})` : ""}.`;
+  }
+
   tell() {
     const { data, shown } = this;
     const unit = this.hoveredUnit >= 0 ? this.hoveredUnit : this.pinnedUnit;
     this.panels.forEach((panel) => panel.mark());
     this.record.unit = unit;
     if (unit < 0) {
-      const [low, high] = this.reach();
-      const what = this.range === "layer" ? "Activation as a share of the layer's strongest expected unit" : "Activation in the network's own units";
-      const gap = digits(high - low, this.range === "layer" ? 2 : 0);
-      this.note.textContent = `${what}, the same range for every sample${shown.length > 1 ? `; the difference is blue where B is stronger (−${gap}), orange where A is (${gap})` : ""}.`;
+      this.note.textContent = this.legend;
       return;
     }
     const l = data.layerOf(unit);

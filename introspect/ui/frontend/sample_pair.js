@@ -134,7 +134,7 @@ class Pair {
     return classColours(this.table.manifest, this.theme);
   }
 
-  /** @param cards what is known of A and perhaps B, their activations in `values` */
+  /** @param cards what is known of A and perhaps B, their activations in `h` */
   show(cards, component) {
     this.shown = cards;
     this.takeTheme();
@@ -145,12 +145,12 @@ class Pair {
       if (cards[i]) head.show(two ? "AB"[i] : "", cards[i]);
     });
     this.bars.show(cards, this.colours());
-    this.map.show(cards.map(({ z }) => z));
-    const known = cards.every(({ values }) => values);
+    this.map.show(cards.map(({ z }) => z), cards.flatMap(({ label, predicted }) => [label, predicted]));
+    const known = cards.every(({ h }) => h);
     this.units.hidden = !known;
     this.unitsNote.hidden = known;
     this.unitsNote.textContent = known ? "" : "This atlas came without its network, so no sample can be run through it.";
-    if (known) this.samples.show(cards.map(({ title, values }, i) => ({ title: two ? `${"AB"[i]}: ${title}` : title, values })));
+    if (known) this.samples.show(cards.map(({ title, h }, i) => ({ title: two ? `${"AB"[i]}: ${title}` : title, values: h })));
     Object.assign(this.record, { titles: cards.map(({ title }) => title), ready: true, rev: this.record.rev + 1 });
     return this.follow(component);
   }
@@ -222,7 +222,7 @@ class Place {
 
   async card(blobs, key) {
     const about = await readJson(blobs, key);
-    return { ...about, values: about.units && (await readActivations(blobs, about.units)) };
+    return { ...about, h: about.units && (await readActivations(blobs, about.units)) };
   }
 
   dispose() {

@@ -44,6 +44,8 @@ export class Bars {
     this.list.classList.toggle("both", two);
     const head = two ? [el("div", { class: "pair-row head", "aria-hidden": "true" }, el("span"), el("b", {}, "A"), el("b", {}, "B"), el("b", {}, "A − B"))] : [];
     this.list.replaceChildren(...head, ...codes.map((code) => this.row(cards, code, hex(colours[code]))));
+    const longest = Math.max(...codes.map((code) => this.classes[code].length));
+    this.list.style.setProperty("--name", `${Math.min(132, 14 + 7 * longest)}px`);
     const left = this.classes.length - codes.length;
     const labelled = cards.some(({ label }) => label !== null);
     this.note.textContent = `Outputs of the network, 0 to 1. ● its answer${labelled ? ", ✓ the label" : ""}.${left ? ` ${count(left)} classes with weaker outputs are left out.` : ""}`;

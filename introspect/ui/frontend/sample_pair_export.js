@@ -1,7 +1,7 @@
 // The sample cards as one picture: everything of the page on one sheet, words and bars as vectors.
 
 import { addPanel, FONT, shape, sheet, toPng } from "./brainbow_export.js";
-import { digits, hex } from "./colour.js";
+import { along, digits, hex, rgb } from "./colour.js";
 import { BLUE, marksOf, ORANGE, shareOf, shownClasses } from "./sample_pair_bars.js";
 
 export { toPng };
@@ -9,7 +9,8 @@ export { toPng };
 const EDGE = 20;
 const WIDE = 330; // one sample
 const PICTURE = 112;
-const TALLEST = 26; // values of a table that are written out
+const NAMES = 100; // for the name of a class
+const STEPS = 32; // of the ramp in its key
 
 /** Text broken into lines of at most so many letters, at spaces. */
 export function broken(text, most) {
@@ -41,7 +42,8 @@ class Sheet {
 
   /** Picture or values, names and facts of one sample; the height that it took. */
   head(card, letter, x, y) {
-    this.say(`${letter ? `${letter}: ` : ""}${card.title}`, x, y + 14, { "font-size": 15, "font-weight": 700 });
+    const right = card.label === null ? "" : card.label === card.predicted ? ", right" : ", wrong";
+    this.say(`${letter ? `${letter}: ` : ""}${card.title}${right}`, x, y + 14, { "font-size": 15, "font-weight": 700 });
     const top = y + 26;
     if (card.picture) this.picture(card.picture, x, top, PICTURE, PICTURE);
     else card.values.rows.slice(0, 7).forEach(([name, value], i) => this.say(`${name}: ${value}`, x, top + 12 + 16 * i, { fill: this.quiet }));
@@ -56,28 +58,41 @@ class Sheet {
 
   /** The outputs of every sample and their difference; the height that they took. */
   bars(cards, classes, colours, x, y) {
-    const codes = shownClasses(cards).slice(0, TALLEST);
+    const codes = shownClasses(cards);
     const cell = 210;
+    const left = x + NAMES + 8;
     const head = cards.length > 1 ? ["A", "B", "A − B"] : [];
-    head.forEach((text, i) => this.say(text, x + 80 + cell * i, y + 12, { "font-weight": 700 }));
+    head.forEach((text, i) => this.say(text, left + cell * i, y + 12, { "font-weight": 700 }));
     codes.forEach((code, i) => {
       const line = y + 20 + 18 * i;
-      this.say(classes[code].slice(0, 12), x + 72, line + 10, { "text-anchor": "end" });
+      this.say(classes[code].length > 17 ? `${classes[code].slice(0, 16)}…` : classes[code], x + NAMES, line + 10, { "text-anchor": "end" });
       cards.forEach((card, j) => {
-        const left = x + 80 + cell * j;
-        this.block(left, line, 110, 11, this.soft);
-        this.block(left, line, 110 * shareOf(card.outputs[code]), 11, hex(colours[code]));
-        this.say(`${digits(card.outputs[code], 3)} ${marksOf(card, code)}`, left + 116, line + 10, { fill: this.quiet });
+        const start = left + cell * j;
+        this.block(start, line, 110, 11, this.soft);
+        this.block(start, line, 110 * shareOf(card.outputs[code]), 11, hex(colours[code]));
+        this.say(`${digits(card.outputs[code], 3)} ${marksOf(card, code)}`, start + 116, line + 10, { fill: this.quiet });
       });
       if (cards.length < 2) return;
       const gap = cards[0].outputs[code] - cards[1].outputs[code];
-      const middle = x + 80 + 2 * cell + 45;
+      const middle = left + 2 * cell + 45;
       const length = 45 * Math.min(1, Math.abs(gap));
       this.block(middle - 45, line, 90, 11, this.soft);
       this.block(gap < 0 ? middle - length : middle, line, length, 11, gap < 0 ? BLUE : ORANGE);
       this.say(digits(gap, 3), middle + 50, line + 10, { fill: this.quiet });
     });
-    return 24 + 18 * codes.length;
+    this.say("● answer of the network, ✓ label", x, y + 34 + 18 * codes.length, { "font-size": 11, fill: this.quiet });
+    return 42 + 18 * codes.length;
+  }
+
+  /** What the colours of the units mean; the height that it took. */
+  key(samples, x, y) {
+    const ramp = samples.data.manifest.ramp.map(rgb);
+    for (let i = 0; i < STEPS; i++) this.block(x + i * 6, y, 6.5, 9, hex(along(ramp, i / (STEPS - 1))));
+    const [low, high] = [...samples.ends.children].map(({ textContent }) => textContent);
+    this.say(low, x, y + 22, { "font-size": 11, fill: this.quiet });
+    this.say(high, x + STEPS * 6, y + 22, { "font-size": 11, fill: this.quiet, "text-anchor": "end" });
+    broken(samples.legend, 120).forEach((line, i) => this.say(line, x + STEPS * 6 + 20, y + 10 + 15 * i, { "font-size": 11, fill: this.quiet }));
+    return 44;
   }
 
   /** The pictures of a gallery as they stand on the page; the height that they took. */
@@ -99,10 +114,10 @@ class Sheet {
 /** One or two cards, their map, units and neighbours as the text of an SVG. */
 export async function toCard(pair) {
   const { shown: cards, theme, map, samples, layers } = pair;
-  const panels = cards.every(({ values }) => values) ? samples.panels : [];
+  const panels = cards.every(({ h }) => h) ? samples.panels : [];
   const mapWide = 420;
   const mapHigh = (mapWide * map.view.height) / map.view.width;
-  const columns = Math.max(cards.length * WIDE, 80 + 210 * cards.length + (cards.length > 1 ? 150 : 0));
+  const columns = Math.max(cards.length * WIDE, NAMES + 8 + 210 * cards.length + (cards.length > 1 ? 150 : 0));
   const unitsWide = panels.reduce((sum, panel) => sum + panel.width + 14, 0);
   const width = 2 * EDGE + Math.max(columns + 20 + mapWide, unitsWide, 740);
   const svg = sheet(width, 100, theme.background, "Sample card");
@@ -123,14 +138,8 @@ export async function toCard(pair) {
     tall = Math.max(tall, addPanel(svg, panel, x, y));
     x += panel.width + 14;
   }
-  y += tall + 18;
-  if (panels.length) {
-    for (const line of broken(samples.note.textContent, 130)) {
-      page.say(line, EDGE, y, { "font-size": 11, fill: page.quiet });
-      y += 16;
-    }
-    y += 8;
-  }
+  y += tall + 12;
+  if (panels.length) y += page.key(samples, EDGE, y);
   for (const part of pair.near) y += page.near(part, EDGE, y);
   svg.setAttribute("height", String(y + EDGE));
   svg.setAttribute("viewBox", `0 0 ${width} ${y + EDGE}`);

@@ -10,6 +10,7 @@ import { View, extentOf } from "./view.js";
 
 const LAYERS = { points: { on: true, opacity: 0.55 }, error: { on: true, opacity: 0.85 }, density: { on: false, opacity: 1 }, mistakes: { on: false } };
 const REACH = 9; // pixels round the pointer in which a dot is found
+const FEW = 24; // with more classes only those of the samples are named
 const STILL = 4; // pixels that a press may move and not be a drag
 
 /** [x0, x1, y0, y1] widened, where a place lies outside of it. */
@@ -139,8 +140,9 @@ export class PairMap {
     this.redraw();
   }
 
-  /** @param places [[x, y], …] of A and perhaps B */
-  show(places) {
+  /** @param places [[x, y], …] of A and perhaps B; told: their classes, which are named among many */
+  show(places, told) {
+    this.told = new Set(told);
     const [was, now] = [this.places, places].map((list) => JSON.stringify(list));
     if (was === now) return;
     this.places = places;
@@ -170,7 +172,8 @@ export class PairMap {
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     drawAxes(context, { view, theme, axes: table.manifest.views[0].axes });
     const centres = table.centres(table.manifest.views[0].name, this.by).filter(({ code }) => code < table.classes.length);
-    drawLabels(context, { view, theme, centres, names: colouring.names, colours: colouring.colours, bright: () => true });
+    const bright = (code) => table.classes.length <= FEW || this.told.has(code);
+    drawLabels(context, { view, theme, centres, names: colouring.names, colours: colouring.colours, bright });
     this.places.forEach((place, i) => {
       const [x, y] = view.toPixel(...place);
       drawMark(context, "cross", x, y, 11, theme.text, theme, 3);
