@@ -9,6 +9,7 @@ import pytest
 import torch
 from architectures import ARCHITECTURES, made
 from graph_checks import compare, network
+from pt2_files import Archive
 from torch import nn
 
 from introspect.errors import BadInput
@@ -132,6 +133,20 @@ def test_a_network_bound_to_its_batch_is_refused_with_the_way_out(folder: Path) 
     file = save(Across(), torch.rand(2, 4), folder / "across.pt2", free=False)
     with pytest.raises(BadInput, match="introspect export my_module:build model.pt2"):
         read_pt2(file)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_other_widths_become_float32(kind: torch.dtype, tmp_path: Path) -> None:
+    archive = Archive()
+    codes = {torch.float16: 6, torch.bfloat16: 13, torch.float64: 8}
+    for place, value in (("weight_0", archive.weight), ("weight_1", torch.ones(3))):
+        raw = value.to(kind).view(torch.uint8).numpy().tobytes()
+        archive.members[f"data/weights/{place}"] = raw
+    for entry in archive.weights.values():
+        entry["tensor_meta"]["dtype"] = codes[kind]
+    x = torch.rand(3, 4)
+    got = network(*read_pt2(archive.write(tmp_path / "other.pt2")))(x)
+    torch.testing.assert_close(got, torch.relu(x @ archive.weight.to(kind).float().T + 1))
 
 
 def test_weights_that_are_not_numbers_are_named(folder: Path) -> None:

@@ -102,8 +102,12 @@ def _filled(module: nn.Module, tensors: Mapping[str, torch.Tensor]) -> nn.Module
 def _graph(given: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> nn.Module:
     from introspect.formats.graph import parse_graph
     from introspect.formats.network import GraphNetwork
+    from introspect.formats.sizes import check_sizes
 
-    return GraphNetwork(parse_graph(given, tensors), tensors)
+    graph = parse_graph(given, tensors)
+    if not check_sizes(graph, tensors):
+        raise BadInput("The network's document does not fit its weights; convert the model again.")
+    return GraphNetwork(graph, tensors)
 
 
 def _reading(given: Mapping[str, Any]) -> Reading:

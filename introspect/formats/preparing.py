@@ -25,8 +25,12 @@ def prepare(
     Raises:
         BadInput: weights are NaN, values too large, or the network is bound to a batch.
     """
-    for name in graph.weights.values():
-        tensor = tensors[name]
+    # Inputs are float32, and so are the weights of every network that is studied.
+    tensors = {
+        name: tensors[name].float() if tensors[name].is_floating_point() else tensors[name]
+        for name in graph.weights.values()
+    }
+    for name, tensor in tensors.items():
         if tensor.is_floating_point() and torch.isnan(tensor).any():
             raise BadInput(
                 f'{file}: the weights "{name}" contain NaN; the training went wrong or the file '
