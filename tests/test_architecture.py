@@ -224,13 +224,3 @@ def test_activations_of_every_hidden_layer_are_captured(name: str) -> None:
         h, logits = tap(torch.rand(3, *tap.classifier.input_shape))
     assert h.shape == (3, tap.p) and logits.shape == (3, 10)
     assert np.isfinite(h.numpy()).all() and len(tap.layers) > 1
-
-
-def test_timm_and_transformers_say_what_to_install_where_they_are_missing() -> None:
-    for name, package in (("timm:resnet18", "timm"), ("hf:vit", "hf")):
-        try:
-            found = architecture.choose(name, shapes_of(Perceptron()))
-        except BadInput as told:
-            assert f"introspect[{package}]" in str(told)
-        else:
-            assert not found.fits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,17 +11,46 @@ import torch
 from introspect.architectures.base import AbstractArchitecture, Network, Plan, Shapes
 from introspect.errors import BadInput
 
+_kept: list[Any] = []
+"""Definitions live as long as the object that made them."""
+
 
 def _library() -> Any:
-    """timm, or why there is none; its torchvision may be made for another torch."""
+    """timm, whose torchvision may be made for CUDA while torch is not.
+
+    Such a torchvision stops at its import for want of two operators of object detection, which no
+    classifier calls; once they are declared it imports.
+    """
     try:
-        import timm  # pyright: ignore[reportMissingImports]
+        return _import()
+    except RuntimeError as error:
+        if "torchvision::nms" not in str(error) or _kept:
+            raise _absent() from error
+    except ImportError as error:
+        raise _absent() from error
+    declared = torch.library.Library("torchvision", "DEF")
+    for name in ("nms", "qnms"):
+        declared.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    _kept.append(declared)
+    for name in [one for one in sys.modules if one.split(".")[0] in ("torchvision", "timm")]:
+        del sys.modules[name]
+    try:
+        return _import()
     except (ImportError, RuntimeError) as error:
-        raise BadInput(
-            "Architectures of timm need the packages timm and torchvision, made for this torch: "
-            "pip install introspect[timm]."
-        ) from error
+        raise _absent() from error
+
+
+def _import() -> Any:
+    import timm  # pyright: ignore[reportMissingImports]
+
     return timm
+
+
+def _absent() -> BadInput:
+    return BadInput(
+        "Architectures of timm need the packages timm and torchvision, made for this torch: "
+        "pip install introspect[timm]."
+    )
 
 
 class TimmNetwork(Network):
