@@ -164,7 +164,9 @@ def test_part_outlives_an_overtaken_call_and_leaves_nothing_behind(visit: Callab
           const own = performance.getEntriesByType("resource")
             .map(({ name }) => name).find((name) => name.endsWith("/activation_map.js"));
           const left = {};
-          for (const name of ["activation_map", "brainbow", "brainbow_sample", "sample_pair"]) {
+          const names = ["activation_map", "brainbow", "brainbow_sample", "constellation",
+                         "evolution", "attack_flow", "attack_player", "sample_pair"];
+          for (const name of names) {
             const module = await import(own.replace("activation_map", name));
             const parentElement = document.createElement("div");
             document.body.append(parentElement);
@@ -178,7 +180,7 @@ def test_part_outlives_an_overtaken_call_and_leaves_nothing_behind(visit: Callab
           return left;
         }"""
     )
-    assert len(left) == 4 and all(counts == [1, 0] for counts in left.values()), left
+    assert len(left) == 8 and all(counts == [1, 0] for counts in left.values()), left
 
 
 def test_map_is_used_by_keyboard_alone(visit: Callable) -> None:

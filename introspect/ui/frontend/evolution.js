@@ -3,6 +3,7 @@
 import { adopt, el } from "./element.js";
 import { Run } from "./evolution_data.js";
 import { Evolution } from "./evolution_player.js";
+import { remover } from "./mounting.js";
 import { Sheets } from "./sheets.js";
 import { Table, addressOf } from "./table.js";
 
@@ -50,11 +51,12 @@ class Place {
 /** Called by Streamlit at first and after every change of the data; answers how to take the player away. */
 export default async function mount(component) {
   const { parentElement: parent } = component;
-  if (!places.has(parent)) places.set(parent, new Place(parent));
-  await places.get(parent).update(component);
-  return () => {
+  const leave = remover(parent, () => {
     places.get(parent)?.dispose();
     places.get(parent)?.host.remove();
     places.delete(parent);
-  };
+  });
+  if (!places.has(parent)) places.set(parent, new Place(parent));
+  await places.get(parent).update(component);
+  return leave;
 }
