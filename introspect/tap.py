@@ -196,10 +196,13 @@ class Tap:
 
 
 def _step(child: nn.Module) -> Step:
-    """One layer as a plain function; for linear layers without the look-up of the weights."""
+    """One layer as a plain function, without what a module looks up at every call."""
     if type(child) is nn.Linear:
         weight, bias = child.weight, child.bias
         return lambda x: F.linear(x, weight, bias)
+    if type(child) is nn.ELU:
+        alpha, inplace = child.alpha, child.inplace
+        return lambda x: F.elu(x, alpha, inplace)
     return child.forward
 
 

@@ -254,7 +254,7 @@ class Witness:
         self._light = is_light(engine.classifier.module, rows)
         self._around = contextlib.ExitStack()
         self._aside: ThreadPoolExecutor | None = None
-        self._moving: list[Tensor] = []
+        self._slopes: list[Tensor] = []
         self._waiting: list[tuple[Tensor, Tensor]] = []
         self._read: list[Callable[[], tuple[Tensor, ...]]] = []
 
@@ -305,19 +305,21 @@ class Witness:
         return h, logits
 
     def _hear(self, gradient: Tensor) -> None:
-        # Not `!= 0`: the sign of NaN is 0 too.
-        self._moving.append((gradient.abs() > 0).flatten(1).sum(1))
+        self._slopes.append(gradient.clone())  # the attack takes its sign in place
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
+        slopes, self._slopes = self._slopes, []
         if self._aside is not None:
-            self._read.append(self._aside.submit(self._look, waiting).result)
+            self._read.append(self._aside.submit(self._look, waiting, slopes).result)
         else:
-            found = self._look(waiting)
+            found = self._look(waiting, slopes)
             self._read.append(lambda: found)
 
     @torch.inference_mode()
-    def _look(self, waiting: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, ...]:
+    def _look(
+        self, waiting: list[tuple[Tensor, Tensor]], slopes: list[Tensor]
+    ) -> tuple[Tensor, ...]:
         engine = self.engine
         h, logits = (torch.cat(parts) for parts in zip(*waiting, strict=True))
         z = engine.encoder(h)
@@ -326,6 +328,7 @@ class Witness:
             engine.classifier.link_outputs(logits),
             engine.estimator(features(h, logits)).squeeze(1),
             engine.map_estimator(z).squeeze(1),
+            _count_moving(slopes, len(h) // len(waiting)),
         )
 
     def answer(self, path: Float[Tensor, "t b *input"]) -> dict[str, np.ndarray]:
@@ -344,15 +347,22 @@ class Witness:
             seen = {name: getattr(found, name) for name in names}
         else:
             read = [look() for look in self._read]
-            parts = [torch.cat(part).cpu().numpy() for part in zip(*read, strict=True)]
-            seen = dict(zip(names, parts, strict=True))
-            for step, count in enumerate(self._moving):
-                stalled[:, step] = 1 - count.cpu().numpy() / path[0, 0].numel()
+            *parts, moving = (torch.cat(part).cpu() for part in zip(*read, strict=True))
+            seen = {name: part.numpy() for name, part in zip(names, parts, strict=True)}
+            moving = torch.cat([moving, _count_moving(self._slopes, b).cpu()])[:t]
+            stalled[:, : len(moving)] = 1 - moving.T.numpy() / path[0, 0].numel()
         seen = {
             name: np.ascontiguousarray(value.reshape(t, b, *value.shape[1:]).swapaxes(0, 1))
             for name, value in seen.items()
         }
         return {**seen, "stalled": stalled}
+
+
+def _count_moving(slopes: list[Tensor], rows: int) -> Int64[Tensor, "s b"]:
+    """How many values of every row have a gradient to follow; not `!= 0`: sign(NaN) is 0 too."""
+    if not slopes:
+        return torch.zeros(0, rows, dtype=torch.int64)
+    return (torch.stack(slopes).abs() > 0).flatten(2).sum(2)
 
 
 def first_true(there: np.ndarray) -> Int64[np.ndarray, " T"]:

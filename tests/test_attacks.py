@@ -239,7 +239,7 @@ def test_a_saturated_sigmoid_stalls_and_the_logits_form_goes_on(
         ("fgsm", {"step": 0.1}, "The attack fgsm has no step"),
         ("pgd", {"step": 2.0}, "The step 2 does not fit"),
         ("pgd", {"epsilon": math.inf}, "The epsilon inf does not fit"),
-        ("deepfool", {}, "There is no attack 'deepfool': choose one of fgsm, pgd"),
+        ("deepfool", {}, "There is no attack 'deepfool': choose one of evasive, fgsm, pgd"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(

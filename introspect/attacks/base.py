@@ -103,10 +103,9 @@ def push_towards(
         )
     with torch.no_grad():
         outputs = network.link_outputs(logits)
-        wanted = torch.zeros_like(outputs).scatter_(1, target[:, None], 1)
-        push = outputs - wanted
+        push = outputs.scatter(1, target[:, None], -1, reduce="add")
         if loss == "squared" and network.link == "sigmoid":
-            push = push * (1 - outputs) * outputs
+            push *= torch.addcmul(outputs, outputs, outputs, value=-1)
         elif loss == "squared" and network.link == "softmax":
             push = outputs * (push - (push * outputs).sum(1, keepdim=True))
     return push
