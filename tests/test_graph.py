@@ -54,6 +54,17 @@ def test_without_gradients_an_activation_is_written_over_what_nobody_needs() -> 
         torch.testing.assert_close(net(x), (x @ W.T).clamp(min=0))
 
 
+def test_with_gradients_only_what_no_gradient_needs_is_overwritten() -> None:
+    elu = dataclasses.replace(RELU, op="aten.elu.default", word="elu")
+    squared = (LINEAR, Node("aten.mul.Tensor", (Ref("a"), Ref("a")), ("m",)),
+               Node("aten.sigmoid.default", (Ref("m"),), ("s",)),
+               Node("aten.relu.default", (Ref("s"),), ("b",)))  # fmt: skip
+    x = torch.randn(6, 4, dtype=torch.float64)
+    for nodes in ((LINEAR, RELU), (LINEAR, elu), squared):
+        net = line(*nodes, weights={"w": W.double()})
+        assert torch.autograd.gradcheck(net, x.clone().requires_grad_())
+
+
 def test_what_is_looked_at_again_is_not_overwritten() -> None:
     again = Node("aten.add.Tensor", (Ref("b"), Ref("a")), ("c",))
     view = Node("aten.view.default", (Ref("a"), [-1, 3]), ("v",))
@@ -78,7 +89,7 @@ def test_weights_and_inputs_are_never_written_to() -> None:
 
 
 def test_a_value_is_let_go_after_its_last_use() -> None:
-    steps = bind_calls(line(LINEAR, RELU, weights={"w": W}).graph, True)
+    steps = bind_calls(line(LINEAR, RELU, weights={"w": W}).graph)
     assert len(steps[0].dead) == 0 and len(steps[1].dead) == 1
     net = line(LINEAR, RELU, Node("aten.exp.default", (Ref("b"),), ("c",)), weights={"w": W})
     kept: list[weakref.ref] = []

@@ -12,6 +12,7 @@ from torch import nn
 
 from introspect.formats.graph import Batch, Graph, Here, Node, Numbers, Ref, document, used
 from introspect.formats.operators import (
+    FORGETFUL,
     FRESH,
     OVERWRITE,
     VIEWS,
@@ -61,7 +62,7 @@ class GraphNetwork(nn.Module):
             self._places[name] = place
         text = json.dumps(document(graph), sort_keys=True)
         self._digest = hashlib.sha256(text.encode()).hexdigest()
-        self._steps: dict[bool, list[_Step]] = {}
+        self._steps: dict[frozenset[str] | None, list[_Step]] = {}
 
     def _free(self, place: str) -> str:
         while place in self._parameters or place in self._buffers:
@@ -82,7 +83,7 @@ class GraphNetwork(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The chosen output for a batch of inputs `(m, *input_shape)`."""
-        slots, steps = self._ready(x, torch.is_grad_enabled())
+        slots, steps = self._ready(x, FORGETFUL if torch.is_grad_enabled() else FRESH)
         for call, sources, target, parts, dead, _ in steps:
             result = call(*[slots[i] for i in sources])
             if parts is None:
@@ -102,7 +103,9 @@ class GraphNetwork(nn.Module):
             careful: nothing that was told is overwritten later, also without gradients; otherwise
                 `hear` must copy what it keeps.
         """
-        slots, steps = self._ready(x, careful or torch.is_grad_enabled())
+        # With gradients, what was heard may have become part of a sum of its own.
+        kept = careful or torch.is_grad_enabled()
+        slots, steps = self._ready(x, None if kept else FRESH)
         for call, sources, target, parts, dead, word in steps:
             result = call(*[slots[i] for i in sources])
             if parts is None:
@@ -117,11 +120,11 @@ class GraphNetwork(nn.Module):
                 slots[i] = None
         return slots[-1]
 
-    def _ready(self, x: torch.Tensor, careful: bool) -> tuple[list[Any], list[_Step]]:
+    def _ready(self, x: torch.Tensor, over: frozenset[str] | None) -> tuple[list[Any], list[_Step]]:
         """The slots with input and weights in place, and the calls to make."""
-        steps = self._steps.get(careful)
+        steps = self._steps.get(over)
         if steps is None:
-            steps = self._steps[careful] = bind_calls(self.graph, careful)
+            steps = self._steps[over] = bind_calls(self.graph, over)
         held, buffers, places = self._parameters, self._buffers, self._places
         slots = [x.shape[0], x.device, x]
         for name in self.graph.weights.values():
@@ -131,12 +134,12 @@ class GraphNetwork(nn.Module):
         return slots, steps
 
 
-def bind_calls(graph: Graph, careful: bool) -> list[_Step]:
+def bind_calls(graph: Graph, makers: frozenset[str] | None = None) -> list[_Step]:
     """The calls of a graph in order; the output ends up in the last slot.
 
     Args:
-        careful: no value is overwritten. Otherwise an activation is written over its argument
-            where that is fresh memory which nothing else will look at.
+        makers: operations whose result an activation may be written over, where nothing else will
+            look at it: `FRESH`, or `FORGETFUL` where gradients are wanted; None for none at all.
     """
     slot = {graph.input: _INPUT}
     for name in graph.weights:
@@ -151,7 +154,7 @@ def bind_calls(graph: Graph, careful: bool) -> list[_Step]:
     slot[graph.output] = end
     last = {name: k for k, node in enumerate(graph.nodes) for name in used(node)}
     last[graph.output] = len(graph.nodes)
-    over = set() if careful else _overwritable(graph, last, fixed)
+    over = _overwritable(graph, last, fixed, makers) if makers else set()
     steps = []
     for k, node in enumerate(graph.nodes):
         sources: list[int] = []
@@ -168,7 +171,9 @@ def bind_calls(graph: Graph, careful: bool) -> list[_Step]:
     return steps
 
 
-def _overwritable(graph: Graph, last: Mapping[str, int], fixed: set[str]) -> set[int]:
+def _overwritable(
+    graph: Graph, last: Mapping[str, int], fixed: set[str], makers: frozenset[str]
+) -> set[int]:
     """The nodes whose first argument nothing else needs, nor any view of it."""
     family: dict[str, str] = {}
     final: dict[str, int] = {}
@@ -181,11 +186,16 @@ def _overwritable(graph: Graph, last: Mapping[str, int], fixed: set[str]) -> set
             if result is None:
                 continue
             family[result] = family.get(first, first) if views and first else result
-            if name in FRESH and not node.unpack:
+            if name in makers and not node.unpack:
                 fresh.add(result)
     for name, k in last.items():
         root = family.get(name, name)
         final[root] = max(final.get(root, -1), k)
+    takers: dict[str, int] = {}
+    for node in graph.nodes:
+        for taken in used(node):
+            root = family.get(taken, taken)
+            takers[root] = takers.get(root, 0) + 1
     over = set()
     for k, node in enumerate(graph.nodes):
         given = node.args[0] if node.args else None
@@ -194,7 +204,11 @@ def _overwritable(graph: Graph, last: Mapping[str, int], fixed: set[str]) -> set
         name = base(node.op)
         alone = [family.get(other, other) for other in used(node)].count(family[given.name]) == 1
         adds = node.op == "aten.add.Tensor" and len(node.args) == 2 and not node.kwargs
-        if (name in OVERWRITE or adds) and alone and final[family[given.name]] == k:
+        # The other activations' gradients are not the same to the last bit when written over.
+        known = name == "relu" if makers is FORGETFUL else name in OVERWRITE
+        if makers is FORGETFUL and takers[family[given.name]] > 1:
+            continue  # another gradient may need what it took
+        if (known or adds) and alone and final[family[given.name]] == k:
             over.add(k)
     return over
 

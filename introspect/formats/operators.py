@@ -89,15 +89,20 @@ FRESH = frozenset(
 )
 """What they give is new memory that nothing else sees."""
 
+FORGETFUL = frozenset(
+    "linear conv1d conv2d conv3d batch_norm add sub onnx.Conv onnx.Gemm onnx.MatMul".split()
+)
+"""Their gradient needs their arguments, never their result."""
+
 OVERWRITE: dict[str, Callable[..., torch.Tensor]] = {
     "relu": torch.relu_,
     "sigmoid": torch.sigmoid_,
     "tanh": torch.tanh_,
-    "elu": torch.ops.aten.elu_.default,
-    "leaky_relu": torch.ops.aten.leaky_relu_.default,
+    "elu": F.elu_,
+    "leaky_relu": F.leaky_relu_,
     "silu": torch.ops.aten.silu_.default,
     "hardswish": torch.ops.aten.hardswish_.default,
-    "hardtanh": torch.ops.aten.hardtanh_.default,
+    "hardtanh": F.hardtanh_,
     "gelu": torch.ops.aten.gelu_.default,
 }
 """The same operation written over its argument: less memory to touch where nobody needs that."""
@@ -116,6 +121,13 @@ _PLAIN: dict[str, Callable[..., Any]] = {
     "aten.mul.Tensor": torch.mul,
     "aten.max_pool2d.default": torch.max_pool2d,
     "aten.cat.default": torch.cat,
+    "aten.flatten.using_ints": torch.flatten,
+    "aten.reshape.default": torch.reshape,
+    "aten.transpose.int": torch.transpose,
+    "aten.permute.default": torch.permute,
+    "aten.select.int": torch.select,
+    "aten.softmax.int": torch.softmax,
+    "aten.gelu.default": F.gelu,
 }
 """torch's own way to the same operation, some microseconds shorter where no keyword is given."""
 
