@@ -53,9 +53,25 @@ test("decoded sheets are let go when they take too much memory, single pictures 
     sheets.draw(context(), sheet * 12, 0, 0, 8, 10);
     await soon();
   }
-  assert.ok(sheets.bitmaps.size * 4 * 2000 * 2000 <= 200 * 2 ** 20);
+  assert.ok(sheets.bitmaps.size * 4 * 2000 * 2000 <= 256 * 2 ** 20);
   assert.ok(!sheets.bitmaps.has(0));
   assert.equal(sheets.draw(context(), first, 0, 0, 8, 10), true);
+});
+
+test("all parts of a page share the sheets of an atlas", async () => {
+  const about = { ...ABOUT, sheets: ["shared", "two"] };
+  assert.equal(Sheets.of(about, "/blob"), Sheets.of({ ...about }, "/blob"));
+  assert.notEqual(Sheets.of(about, "/blob"), Sheets.of({ ...about, sheets: ["other"] }, "/blob"));
+  fetched.length = 0;
+  for (let part = 0; part < 3; part++) Sheets.of(about, "/blob").draw(context(), part, 0, 0, 8, 10);
+  await soon();
+  assert.deepEqual(fetched, ["http://here/blob/shared"]);
+});
+
+test("sheets are brought in advance only as long as they are wanted", async () => {
+  fetched.length = 0;
+  await new Sheets(ABOUT, "/blob").prefetch(() => fetched.length < 2);
+  assert.deepEqual(fetched, ["http://here/blob/one", "http://here/blob/two"]);
 });
 
 test("the tile canvas takes turns when it is full", async () => {

@@ -39,7 +39,7 @@ class Place {
     try {
       const table = await Table.load(data.blobs, data.manifest);
       if (data.manifest !== this.manifest) return;
-      const sheets = table.manifest.thumbs ? new Sheets(table.manifest.thumbs, data.blobs) : null;
+      const sheets = table.manifest.thumbs ? Sheets.of(table.manifest.thumbs, data.blobs) : null;
       const map = new ActivationMap(table, sheets, {
         checks: data.checks,
         drops: data.drops,
@@ -52,7 +52,7 @@ class Place {
       this.checked = data.check?.turn ?? 0;
       window.__map = map.record; // what tests and benchmarks wait for
       window.__map.mounts = (window.__map.mounts ?? 0) + 1;
-      if (sheets) setTimeout(() => sheets.prefetch(), 1500);
+      if (sheets) setTimeout(() => sheets.prefetch(() => this.map === map), 1500);
     } catch (error) {
       this.manifest = null;
       this.host.replaceChildren(el("div", { class: "map-wait", role: "alert" }, error.message));
@@ -99,7 +99,6 @@ class Place {
   dispose() {
     if (this.map) {
       this.map.halt();
-      if (this.map.sheets) this.map.sheets.stopped = true;
       this.map.stage.dispose();
     }
     this.map = null;
@@ -109,7 +108,7 @@ class Place {
 /** Called by Streamlit at first and after every change of the data; answers how to take the map away. */
 export default async function mount(component) {
   const { parentElement: parent } = component;
-  const leave = remover(parent, () => {
+  const leave = remover(places, parent, () => {
     places.get(parent)?.dispose();
     places.get(parent)?.host.remove();
     places.delete(parent);

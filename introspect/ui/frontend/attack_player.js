@@ -46,7 +46,7 @@ class Place {
 /** Called by Streamlit at first and after every change of the data; answers how to take the player away. */
 export default async function mount(component) {
   const { parentElement: parent } = component;
-  const leave = remover(parent, () => {
+  const leave = remover(places, parent, () => {
     places.get(parent)?.dispose();
     places.get(parent)?.host.remove();
     places.delete(parent);

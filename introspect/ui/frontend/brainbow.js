@@ -391,7 +391,7 @@ class Place {
     const [strongest, pictures] = found;
     figure.card.problem = "";
     figure.strongest = strongest;
-    figure.sheets = pictures?.thumbs ? new Sheets(pictures.thumbs, data.blobs) : null;
+    figure.sheets = pictures?.thumbs ? Sheets.of(pictures.thumbs, data.blobs) : null;
     figure.record.strongest = strongest.count;
     figure.look();
   }
@@ -400,7 +400,7 @@ class Place {
 /** Called by Streamlit at first and after every change of the data. */
 export default async function mount(component) {
   const { parentElement: parent } = component;
-  const leave = remover(parent, () => {
+  const leave = remover(places, parent, () => {
     places.get(parent)?.figure?.dispose();
     places.get(parent)?.host.remove();
     places.delete(parent);

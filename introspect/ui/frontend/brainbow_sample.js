@@ -170,7 +170,7 @@ class Place {
 
 export default async function mount(component) {
   const { parentElement: parent } = component;
-  const leave = remover(parent, () => {
+  const leave = remover(places, parent, () => {
     places.get(parent)?.samples?.sizes.disconnect();
     places.get(parent)?.host.remove();
     places.delete(parent);

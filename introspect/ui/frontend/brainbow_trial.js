@@ -172,7 +172,7 @@ class Place {
 
 export default async function mount(component) {
   const { parentElement: parent } = component;
-  const leave = remover(parent, () => {
+  const leave = remover(places, parent, () => {
     places.get(parent)?.trial?.sizes.disconnect();
     places.get(parent)?.host.remove();
     places.delete(parent);

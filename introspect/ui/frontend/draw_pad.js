@@ -159,7 +159,7 @@ async function open(parent, data) {
 
 export default async function mount(component) {
   const { data, parentElement: parent } = component;
-  const leave = remover(parent, () => {
+  const leave = remover(pads, parent, () => {
     pads.get(parent)?.pad.then((pad) => clearTimeout(pad.timer));
     pads.delete(parent);
   });

@@ -31,7 +31,7 @@ class Place {
       const run = await Run.load(data.blobs, manifest, table);
       if (data.manifest !== this.manifest) return;
       const { thumbs } = table.manifest;
-      this.evolution = new Evolution(this.host, run, thumbs && new Sheets(thumbs, data.blobs), stood.get(data.manifest));
+      this.evolution = new Evolution(this.host, run, thumbs && Sheets.of(thumbs, data.blobs), stood.get(data.manifest));
       window.__evolution = this.evolution.record; // what tests and benchmarks wait for
     } catch (error) {
       this.manifest = null;
@@ -51,7 +51,7 @@ class Place {
 /** Called by Streamlit at first and after every change of the data; answers how to take the player away. */
 export default async function mount(component) {
   const { parentElement: parent } = component;
-  const leave = remover(parent, () => {
+  const leave = remover(places, parent, () => {
     places.get(parent)?.dispose();
     places.get(parent)?.host.remove();
     places.delete(parent);

@@ -18,7 +18,7 @@ function manifest(base, key) {
       url,
       fetch(url)
         .then((answer) => answer.json())
-        .then((found) => ({ found, sheets: found.thumbs && new Sheets(found.thumbs, base) })),
+        .then((found) => ({ found, sheets: found.thumbs && Sheets.of(found.thumbs, base) })),
     );
   }
   return manifests.get(url);
@@ -102,7 +102,7 @@ export class Gallery {
 
 export default async function mount(component) {
   const { parentElement: parent } = component;
-  const leave = remover(parent, () => {
+  const leave = remover(places, parent, () => {
     places.get(parent)?.host.remove();
     places.delete(parent);
   });

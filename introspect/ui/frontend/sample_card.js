@@ -75,7 +75,7 @@ class Card {
 
 export default async function mount(component) {
   const { data, parentElement: parent } = component;
-  const leave = remover(parent, () => {
+  const leave = remover(cards, parent, () => {
     cards.get(parent)?.host.remove();
     cards.delete(parent);
   });

@@ -2,10 +2,19 @@
 
 import { addressOf } from "./table.js";
 
-const MEMORY = 200 * 2 ** 20; // decoded sheets held at once, in bytes; the browser caches the files
+const MEMORY = 256 * 2 ** 20; // decoded sheets held at once, in bytes; the browser caches the files
 const TILES = 4096; // single pictures held at once, so that a view full of them is drawn at once
 
+const known = new Map(); // address of the first sheet -> Sheets
+
 export class Sheets {
+  /** The sheets of an atlas, the same for every part of the page: each is decoded once. */
+  static of(manifest, base) {
+    const name = addressOf(base, manifest.sheets[0]);
+    if (!known.has(name)) known.set(name, new Sheets(manifest, base));
+    return known.get(name);
+  }
+
   constructor(manifest, base) {
     Object.assign(this, manifest); // height, width, columns, per_sheet, sheets
     this.base = base;
@@ -13,7 +22,6 @@ export class Sheets {
     this.loading = new Map(); // sheet -> promise
     this.wanted = new Map(); // sheet -> {rows: Set, later: Set}
     this.places = new Map(); // row -> slot of the tile canvas, the least recently used first
-    this.stopped = false;
     this.perLine = Math.max(1, Math.floor(2048 / this.width));
     this.capacity = Math.min(TILES, this.perLine * Math.floor(4096 / this.height));
   }
@@ -116,9 +124,9 @@ export class Sheets {
     return true;
   }
 
-  /** Quietly brings every sheet into the browser's cache, one after the other. */
-  async prefetch() {
-    for (let sheet = 0; sheet < this.sheets.length && !this.stopped; sheet++) {
+  /** Quietly brings every sheet into the browser's cache, one after the other, while `wanted`. */
+  async prefetch(wanted = () => true) {
+    for (let sheet = 0; sheet < this.sheets.length && wanted(); sheet++) {
       await fetch(this.url(sheet), { priority: "low" }).then((answer) => answer.blob(), () => null);
     }
   }

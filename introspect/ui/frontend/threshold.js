@@ -169,7 +169,7 @@ class Threshold {
 
 export default async function mount(component) {
   const { parentElement: parent } = component;
-  const leave = remover(parent, () => {
+  const leave = remover(places, parent, () => {
     places.get(parent)?.host.remove();
     places.delete(parent);
   });
