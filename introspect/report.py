@@ -96,7 +96,8 @@ def _page(found: Sequence[Reproduction]) -> str:
         '<script src="plotly.min.js"></script></head><body>'
         "<h1>Coloring the Black Box, reproduced</h1>"
         "<p>Claims of Pardo et al. (2020), the paper's numbers, and what Introspect measured when "
-        "this page was written. A claim without a number in the paper gets none from us.</p>"
+        "this page was written. Where the paper proposes and measures nothing, the last but one "
+        "column says what ours is held to.</p>"
         f"<p>{sum_up}</p><p class='quiet'>{html.escape(ran)}</p>"
         f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
         f"{''.join(_figures(one) for one in found)}</body></html>"

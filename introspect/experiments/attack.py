@@ -28,7 +28,7 @@ def run_one(atlas: Atlas, effort: Effort, tell: Tell | None = None) -> Found:
             Claim(
                 "fig. 6",
                 f"steps of .01 along the sign of the gradient lead {sample_name(atlas, row)} to "
-                "any class",
+                "other classes",
                 "all 9 targets shown, some not reached",
                 f"{int(arrived.sum())} of {len(reached)} reached, "
                 f"median step {np.median(reached[arrived]):.0f}"

@@ -54,8 +54,12 @@ def draw(
                 col=place,
             )
     dress(figure, dark, height=340)
-    figure.update_layout(legend={"orientation": "h", "y": -0.2})
-    figure.update_xaxes(title="z₁")
-    figure.update_yaxes(matches="y")
+    # A few far points of early steps would squeeze everything else.
+    everywhere = np.concatenate([z for _, z, _ in steps])
+    low, high = np.quantile(everywhere, (0.005, 0.995), axis=0).astype(np.float64)
+    low, high = low - 0.06 * (high - low), high + 0.06 * (high - low)
+    figure.update_layout(legend={"orientation": "h", "y": -0.28})
+    figure.update_xaxes(title="z₁", range=[float(low[0]), float(high[0])])
+    figure.update_yaxes(range=[float(low[1]), float(high[1])])
     figure.update_layout(yaxis={"title": "z₂"})
     return figure
