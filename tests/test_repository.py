@@ -212,7 +212,7 @@ def test_commands_a_document_shows_exist(document: str) -> None:
         if words[:1] == ["make"] and len(words) > 1:
             assert re.search(rf"^{words[1]}:", make, re.MULTILINE), line
         if words[:1] == ["introspect"] and len(words) > 1 and words[1].isalpha():
-            assert re.search(rf"^    {words[1]} ", commands, re.MULTILINE), line
+            assert re.search(rf"^    {words[1]}\b", commands, re.MULTILINE), line
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
