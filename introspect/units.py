@@ -74,6 +74,8 @@ def strongest(atlas: Atlas, on_batch: Progress | None = None) -> Strongest:
     found = read_strongest(atlas)
     if found is None:
         found = find_strongest(atlas.record(on_batch).h, TOP, on_batch)
+        if atlas.kept is not None:
+            found = Strongest(atlas.kept.rows[found.rows], found.values)
         _keep(found, _file(atlas))
     return found
 
@@ -167,8 +169,8 @@ def silence(
         BadInput: the atlas came without its network or inputs.
         Cancelled: `on_batch` answered False.
     """
-    engine, samples = atlas.engine, atlas.samples
-    if samples is None or not atlas.complete:
+    engine = atlas.engine
+    if atlas.kept is None or not atlas.complete:
         raise BadInput(
             "This atlas came without its network or inputs, so no unit of it can be silenced."
         )
@@ -177,7 +179,7 @@ def silence(
     masks = _masks(engine.tap, units, engine.device)
     places, outputs = [], []
     for start in range(0, len(rows), BATCH):
-        x = samples.floats(rows[start : start + BATCH]).to(engine.device)
+        x = atlas.inputs(rows[start : start + BATCH]).to(engine.device)
         parts: list[Tensor] = []
 
         def take(slot: int, activation: Tensor, parts: list[Tensor] = parts) -> None:
