@@ -116,14 +116,16 @@ def busiest(place: Float[np.ndarray, "c 2"], radius: float) -> Float[np.ndarray,
     """
     cell = radius / 2
     at = np.floor((place - place.min(0)) / cell).astype(np.int64) + 2
-    wide, high = (at.max(0) + 3).tolist()
-    count = np.bincount(at[:, 1] * wide + at[:, 0], minlength=wide * high).reshape(high, wide)
-    total = np.zeros_like(count)
-    for down in range(-2, 3):
-        for across in range(-2, 3):
-            if down**2 + across**2 <= 4:
-                total += np.roll(count, (down, across), (0, 1))
-    row, column = np.unravel_index(int(total.argmax()), total.shape)
+    wide = int(at[:, 0].max()) + 3
+    # Only cells that hold something are counted: a walk may lead a thousand maps away.
+    around = [
+        (at[:, 1] + down) * wide + at[:, 0] + across
+        for down in range(-2, 3)
+        for across in range(-2, 3)
+        if down**2 + across**2 <= 4
+    ]
+    cells, total = np.unique(np.concatenate(around), return_counts=True)
+    row, column = divmod(int(cells[total.argmax()]), wide)
     centre = place.min(0) + (np.array([column, row]) - 2 + 0.5) * cell
     near = np.square(place - centre).sum(1) <= radius**2
     return place[near].mean(0) if near.any() else centre

@@ -73,6 +73,12 @@ def test_busiest_place_is_found_among_scattered_ones() -> None:
     np.testing.assert_allclose(busiest(np.array([[1.0, 1.0]]), 0.3), [1, 1])
 
 
+def test_one_walk_that_leads_very_far_away_costs_no_memory() -> None:
+    crowd = np.random.default_rng(0).normal([2.0, -1.0], 0.05, (80, 2))
+    far = np.array([[4e6, -3e6]])
+    np.testing.assert_allclose(busiest(np.concatenate([far, crowd]), 0.3), [2, -1], atol=0.1)
+
+
 def test_walks_that_never_arrive_have_no_gateways(atlas: Atlas) -> None:
     calm = fan(atlas, choose_rows(atlas, 4), Fgsm(steps=2, epsilon=0.0))
     assert len(Crossings.of(calm)) == 0 and find_gateways(atlas, calm) == ()
