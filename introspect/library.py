@@ -12,16 +12,17 @@ import shutil
 import time
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from introspect import manifest
+from introspect import limits, manifest
 from introspect.archive import Caps, unpack
 from introspect.bundled import sample_atlases
 from introspect.errors import BadInput
 from introspect.process import lock
-from introspect.store import cache_dir, library_dir, open_folder, writing
+from introspect.space import whose
+from introspect.store import cache_dir, common_dir, library_dir, open_folder, writing
 
 SUFFIX = ".atlas"
 KEPT_IN_TRASH = 30 * 86_400.0
@@ -32,7 +33,7 @@ SETTINGS_LIMIT = 16 * 2**20
 UPLOAD = ".upload-"
 UPLOAD_LASTS = 86_400.0
 TOKEN = re.compile(r"[0-9a-f]{16}")
-Kind = Literal["bundled", "mine", "opened"]
+Kind = Literal["bundled", "mine", "opened", "published"]
 DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE | re.ASCII)
 
 
@@ -51,6 +52,8 @@ class Entry:
     """What its settings.json says; empty where it cannot be read."""
     problem: str = ""
     """Why it cannot be opened, in one sentence; empty for a whole atlas."""
+    own: bool = False
+    """Whether the visitor who looks has published it."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,18 @@ class Deleted:
 
 
 def shelf() -> list[Entry]:
-    """Every atlas the app can open by name: the bundled ones, then one's own, newest first."""
+    """Every atlas the app can open by name: bundled, published by visitors, one's own.
+
+    One's own come newest first.
+    """
     _purge()
     bundled = [describe(path, "bundled") for path in _bundled()]
+    common = [describe(path, "published") for path in _common()]
     mine = [describe(path, "mine") for path in _mine()]
+    publishers = limits.published() if common else {}
+    shown = [replace(entry, own=publishers.get(entry.name) == whose()) for entry in common if entry]
     found = sorted(filter(None, bundled), key=lambda entry: entry.name)
+    found += sorted(shown, key=lambda entry: entry.name)
     return found + sorted(filter(None, mine), key=lambda entry: -entry.modified)
 
 
@@ -80,7 +90,7 @@ def find(name: str | Path) -> Path:
         BadInput: there is none, or the zip is damaged.
     """
     text = str(name)
-    for path in [*_bundled(), *_mine()]:
+    for path in [*_bundled(), *_common(), *_mine()]:
         if path.name.removesuffix(SUFFIX) == unicodedata.normalize("NFC", text):
             return path
     path = Path(name).expanduser()
@@ -88,7 +98,8 @@ def find(name: str | Path) -> Path:
         return path
     if path.is_file():
         return _unpacked(path)
-    known = ", ".join(path.name.removesuffix(SUFFIX) for path in [*_bundled(), *_mine()][:12])
+    every = [*_bundled(), *_common(), *_mine()]
+    known = ", ".join(path.name.removesuffix(SUFFIX) for path in every[:12])
     raise BadInput(
         f"There is no atlas {text!r}: give a folder, an exported zip or one of these names: "
         f"{known or 'none yet'}."
@@ -99,9 +110,10 @@ def place(name: str) -> Path:
     """Where a new atlas of this name goes.
 
     Raises:
-        BadInput: the name cannot be a file name, or is taken.
+        BadInput: the name cannot be a file name, or is taken, or a visitor has as many as allowed.
     """
     name = _clean(name)
+    limits.check_atlases(len(_mine()))
     if _is_taken(name):
         raise BadInput(f"There already is an atlas called {name!r}: choose another name.")
     return library_dir() / f"{name}{SUFFIX}"
@@ -129,6 +141,7 @@ def add(file: BinaryIO, name: str, caps: Caps | None = None) -> Entry:
         BadInput: as `introspect.archive.unpack`; nothing stays.
     """
     caps = caps or Caps()
+    limits.check_atlases(len(_mine()))
     name = re.split(r"[/\\]", name)[-1]
     stem = _tamed(re.sub(r"(\.atlas)?(\.zip)?$", "", name, flags=re.IGNORECASE))
     spool = library_dir() / f"{UPLOAD}{secrets.token_hex(8)}"
@@ -142,6 +155,8 @@ def add(file: BinaryIO, name: str, caps: Caps | None = None) -> Entry:
                     raise BadInput(f"{upload.name} is refused: it is larger than allowed.")
         made = spool / "made.atlas"
         unpack(upload, made, caps=caps)
+        upload.unlink()
+        limits.check_room()
         with _locked():
             path = library_dir() / f"{free_name(stem)}{SUFFIX}"
             made.rename(path)
@@ -165,7 +180,7 @@ def rename(entry: Entry, new_name: str) -> Entry:
         if _is_taken(name) and name.casefold() != entry.name.casefold():
             raise BadInput(f"There already is an atlas called {name!r}: choose another name.")
         target = library_dir() / f"{name}{SUFFIX}"
-        _move(entry, target)
+        move(entry, target)
     return _known(target)
 
 
@@ -184,7 +199,7 @@ def delete(entry: Entry) -> str:
         bag = _trash_dir() / token
         bag.mkdir(parents=True)
         try:
-            _move(entry, bag / entry.path.name)
+            move(entry, bag / entry.path.name)
         except BadInput:
             bag.rmdir()
             raise
@@ -241,9 +256,18 @@ def _bundled() -> list[Path]:
 
 
 def _mine() -> list[Path]:
+    return _atlases(library_dir())
+
+
+def _common() -> list[Path]:
+    """What all visitors see beside their own; at home there is nothing beside one's own."""
+    return [] if whose() is None else _atlases(common_dir())
+
+
+def _atlases(folder: Path) -> list[Path]:
     return [
         path
-        for path in _listed(library_dir())
+        for path in _listed(folder)
         if path.name.endswith(SUFFIX) and not path.name.startswith(".") and _is_begun(path)
     ]
 
@@ -290,11 +314,15 @@ def _known(path: Path) -> Entry:
 def _check_mine(entry: Entry) -> None:
     if entry.kind == "bundled":
         raise BadInput(f"{entry.name} comes with Introspect and stays as it is.")
+    if entry.kind == "published":
+        hint = "take it back first" if entry.own else "only who published it can take it back"
+        raise BadInput(f"{entry.name} is published and stays as it is: {hint}.")
     if entry.kind == "opened":
         raise BadInput(f"{entry.name} lies outside the library: rename or delete it in its folder.")
 
 
-def _move(entry: Entry, target: Path) -> None:
+def move(entry: Entry, target: Path) -> None:
+    """Gives the folder of an atlas another name or place; the caller holds the library's lock."""
     try:
         entry.path.rename(target)
     except FileNotFoundError:
@@ -335,7 +363,8 @@ def _tamed(name: str) -> str:
 def _is_taken(name: str) -> bool:
     taken = {path.name.removesuffix(SUFFIX).casefold() for path in _bundled()}
     # One still being built holds its name too.
-    taken |= {path.name.removesuffix(SUFFIX).casefold() for path in _listed(library_dir())}
+    for folder in {library_dir(), common_dir()}:
+        taken |= {path.name.removesuffix(SUFFIX).casefold() for path in _listed(folder)}
     return name.casefold() in taken
 
 
@@ -361,6 +390,6 @@ def _trash_dir() -> Path:
 
 @contextlib.contextmanager
 def _locked() -> Iterator[None]:
-    """One change to the shelf at a time, whichever process makes it."""
-    with lock(library_dir() / ".lock"):
+    """One change to the shelf at a time, whichever process or visitor makes it."""
+    with lock(common_dir() / ".lock"):
         yield

@@ -26,11 +26,13 @@ from introspect import manifest
 from introspect.errors import BadInput, NewerFormat
 from introspect.manifest import FORMAT, digest
 from introspect.process import Owner, lock
+from introspect.space import within
 
 __all__ = [
     "FORMAT",
     "cache_dir",
     "check_space",
+    "common_dir",
     "library_dir",
     "open_folder",
     "write_file",
@@ -50,7 +52,12 @@ def cache_dir() -> Path:
 
 
 def library_dir() -> Path:
-    """Where the app keeps atlases: `$INTROSPECT_HOME`, else the user's data folder."""
+    """Where the app keeps one's atlases: all of `common_dir`, or a visitor's own part of it."""
+    return within(common_dir())
+
+
+def common_dir() -> Path:
+    """Where the app keeps everybody's atlases: `$INTROSPECT_HOME`, else the user's data folder."""
     return _own_folder("INTROSPECT_HOME", platformdirs.user_data_path("introspect", False))
 
 

@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from introspect.errors import BadInput
+from introspect.limits import check_jobs, number
 from introspect.process import Owner, lock, started
+from introspect.space import whose
 from introspect.store import cache_dir, write_file
 
 FUNCTIONS = (
@@ -32,11 +34,11 @@ FUNCTIONS = (
 )
 """The only functions a worker runs; each is called with (arguments, report)."""
 
-ID = re.compile(r"[0-9a-f]{16}")
+ID = re.compile(r"[0-9a-f]{16}([0-9a-f]{16})?")
 FORGOTTEN_AFTER = 30 * 86_400.0
 STARTING = 10.0
 
-State = Literal["queued", "running", "done", "failed", "cancelled", "dead"]
+State = Literal["queued", "running", "done", "failed", "cancelled", "paused", "dead"]
 
 
 DEAD: dict[str, Any] = {
@@ -61,8 +63,10 @@ class JobState:
     """When it began to run, in seconds since 1970."""
     eta: float | None = None
     """Seconds left in this stage at the rate so far; None while unknown."""
+    rate: float | None = None
+    """Steps a second in this stage so far; None while unknown."""
     position: int = 0
-    """How many jobs run before this one; 0 when it does not wait."""
+    """How many jobs must end before this one begins; 0 when it does not wait."""
     result: dict[str, Any] | None = None
 
     @property
@@ -90,6 +94,11 @@ class Job:
     def arguments(self) -> dict[str, Any]:
         return _read(self.folder / "job.json").get("arguments", {})
 
+    @property
+    def visitor(self) -> str | None:
+        """The space of the visitor who started it, None at home."""
+        return _read(self.folder / "job.json").get("visitor")
+
     def state(self) -> JobState:
         """Reads how far it is; a few small files, cheap enough to ask twice a second."""
         title = _read(self.folder / "job.json").get("title", "")
@@ -111,7 +120,8 @@ class Job:
             message=outcome.get("message", progress.get("message", "")),
             started=progress.get("started"),
             eta=_eta(progress) if state == "running" else None,
-            position=len(waiting(self)) if state == "queued" else 0,
+            rate=_rate(progress) if state == "running" else None,
+            position=max(0, len(waiting(self)) + 1 - slots()) if state == "queued" else 0,
             result=outcome.get("result"),
         )
 
@@ -119,18 +129,35 @@ class Job:
         """Asks it to stop; it does so at its next report, or is ended a few seconds later."""
         state = self.state().state
         if state in ("queued", "running"):
+            (self.folder / "pause").unlink(missing_ok=True)
             (self.folder / "cancel").touch()
-        elif state == "dead":
+        elif state in ("dead", "paused"):
             write_outcome(self.folder, "cancelled", "Stopped.")
+
+    def pause(self) -> None:
+        """Asks it to stop for a while: it frees its memory and its turn, and `resume` goes on."""
+        if self.state().live:
+            (self.folder / "pause").touch()
+            (self.folder / "cancel").touch()
 
     def resume(self) -> None:
         """Starts it again with the same arguments unless it runs or is done."""
         with lock(self.folder / ".resume"):
             if self.state().state in ("queued", "running", "done"):
                 return
-            for name in ("cancel", "outcome.json", "owner", "progress.json"):
+            check_jobs(_live_count())
+            for name in ("cancel", "pause", "outcome.json", "owner", "progress.json"):
                 (self.folder / name).unlink(missing_ok=True)
             _launch(self)
+
+    def told(self, most: int = 20_000) -> str:
+        """The end of its log: what it did when, and what went wrong."""
+        try:
+            with open(self.log, "rb") as file:
+                file.seek(max(0, self.log.stat().st_size - most))
+                return file.read(most).decode("utf-8", "replace")
+        except OSError:
+            return ""
 
     def remove(self) -> None:
         """Forgets a job that has ended, with its log and scratch files."""
@@ -159,13 +186,16 @@ def start(function: str, arguments: dict[str, Any], title: str) -> Job:
 
     Raises:
         ValueError: the function is not on the list.
+        BadInput: a visitor has as much work going on as allowed.
     """
     if function not in FUNCTIONS:
         raise ValueError(f"{function!r} is not one of the functions a job may run.")
     _forget_old()
-    identity = secrets.token_hex(8)
+    check_jobs(_live_count())
+    identity = secrets.token_hex(16)
     job = Job(identity, jobs_dir() / identity)
-    text = json.dumps({"function": function, "arguments": arguments, "title": title})
+    what = {"function": function, "arguments": arguments, "title": title, "visitor": whose()}
+    text = json.dumps(what)
     job.folder.mkdir()
     write_file(job.folder / "job.json", text.encode())
     _launch(job)
@@ -179,14 +209,19 @@ def get(identity: str) -> Job:
         BadInput: there is no such job.
     """
     if ID.fullmatch(identity):
-        folder = jobs_dir() / identity
-        if (folder / "job.json").is_file():
-            return Job(identity, folder)
+        job = Job(identity, jobs_dir() / identity)
+        if (job.folder / "job.json").is_file() and job.visitor == whose():
+            return job
     raise BadInput("There is no such job: it was removed, or the address is mistyped.")
 
 
 def all() -> list[Job]:
-    """Every job known here, the newest first."""
+    """Every job of one's own, the newest first."""
+    return [job for job in everyone() if job.visitor == whose()]
+
+
+def everyone() -> list[Job]:
+    """The jobs of all visitors, the newest first."""
     dated = []
     for folder in jobs_dir().iterdir():
         if ID.fullmatch(folder.name):
@@ -203,8 +238,13 @@ def jobs_dir() -> Path:
     return folder
 
 
+def slots() -> int:
+    """How many jobs run at once, by `INTROSPECT_JOBS`; the others wait their turn."""
+    return max(1, int(number("INTROSPECT_JOBS", 1)))
+
+
 def waiting(job: Job) -> list[Job]:
-    """The live jobs that run before this one does."""
+    """The live jobs, of all visitors, that run before this one does."""
     mine = _place(job)
     before = []
     for folder in job.folder.parent.iterdir():
@@ -217,6 +257,13 @@ def waiting(job: Job) -> list[Job]:
         if progress.get("state") == "running" or _place(other) < mine:
             before.append(other)
     return before
+
+
+def stopped(folder: Path) -> tuple[State, str]:
+    """How a job ends that was asked to stop: for a while, or for good."""
+    if (folder / "pause").exists():
+        return "paused", "Paused."
+    return "cancelled", "Stopped."
 
 
 def write_outcome(folder: Path, state: State, message: str, result: Any = None) -> None:
@@ -251,7 +298,7 @@ def _launch(job: Job) -> None:
 def environment() -> dict[str, str]:
     """Leaves a core to the page, and lets waiting threads sleep instead of spin."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    threads = str(max(1, cores - 1))
+    threads = str(max(1, (cores - 1) // slots()))
     environment = dict(os.environ)
     environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for name in ("OMP", "MKL", "OPENBLAS", "NUMBA"):
@@ -261,13 +308,22 @@ def environment() -> dict[str, str]:
     return environment
 
 
-def _eta(progress: dict[str, Any]) -> float | None:
+def _rate(progress: dict[str, Any]) -> float | None:
     done = progress.get("done", 0) - progress.get("stage_done", 0)
     spent = progress.get("time", 0.0) - progress.get("stage_started", 0.0)
+    return done / spent if done > 0 and spent > 0 else None
+
+
+def _eta(progress: dict[str, Any]) -> float | None:
+    rate = _rate(progress)
     left = progress.get("total", 0) - progress.get("done", 0)
-    if done <= 0 or spent <= 0 or left < 0:
+    if rate is None or left < 0:
         return None
-    return max(0.0, left * spent / done - (time.time() - progress["time"]))
+    return max(0.0, left / rate - (time.time() - progress["time"]))
+
+
+def _live_count() -> int:
+    return sum(job.state().live for job in all()) if whose() is not None else 0
 
 
 def _place(job: Job) -> tuple[float, str]:
@@ -283,7 +339,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _forget_old() -> None:
-    for job in all():
+    for job in everyone():
         with contextlib.suppress(OSError, BadInput):
             if time.time() - (job.folder / "job.json").stat().st_mtime > FORGOTTEN_AFTER:
                 job.remove()

@@ -13,7 +13,7 @@ import traceback
 from pathlib import Path
 
 from introspect.errors import Cancelled, IntrospectError
-from introspect.jobs import FUNCTIONS, Job, waiting, write_outcome
+from introspect.jobs import FUNCTIONS, Job, slots, stopped, waiting, write_outcome
 from introspect.jobs.report import Report
 from introspect.process import Owner, lock
 from introspect.store import is_disk_full, write_file
@@ -22,7 +22,7 @@ LOOK_AGAIN = 0.15
 
 
 def serve(folder: Path) -> None:
-    """Waits for its turn, then works; one worker per folder and one at work per machine."""
+    """Waits for its turn, then works; one worker per folder, `jobs.slots()` at work per machine."""
     job = Job(folder.name, folder)
     with lock(folder / ".worker", wait=False) as mine:
         if not mine:
@@ -30,13 +30,14 @@ def serve(folder: Path) -> None:
         write_file(folder / "owner", str(Owner.me()).encode(), durable=False)
         while not (folder / "cancel").exists():
             # The lock alone would let a late comer jump the queue.
-            if not waiting(job):
-                with lock(folder.parent / ".turn", wait=False) as turn:
-                    if turn:
-                        work(folder)
-                        return
+            if len(waiting(job)) < slots():
+                for number in range(slots()):
+                    with lock(folder.parent / f".turn{number or ''}", wait=False) as turn:
+                        if turn:
+                            work(folder)
+                            return
             time.sleep(LOOK_AGAIN)
-        write_outcome(folder, "cancelled", "Stopped.")
+        write_outcome(folder, *stopped(folder))
 
 
 def work(folder: Path) -> None:
@@ -51,7 +52,7 @@ def work(folder: Path) -> None:
         result = function(job["arguments"], report)
         json.dumps(result)
     except Cancelled:
-        report.end("cancelled", "Stopped.")
+        report.end(*stopped(folder))
     except IntrospectError as error:
         traceback.print_exc()
         report.end("failed", str(error))
@@ -66,9 +67,11 @@ def work(folder: Path) -> None:
             report.end("failed", "The disk is full: make room, then resume.")
         else:
             kind = type(error).__name__
+            # Where this machine keeps its files is no business of a visitor.
+            where = "its log" if Job(folder.name, folder).visitor else folder / "log.txt"
             report.end(
                 "failed",
-                f"Something unexpected went wrong ({kind}); {folder / 'log.txt'} has the details.",
+                f"Something unexpected went wrong ({kind}); {where} has the details.",
             )
     else:
         shutil.rmtree(report.folder, ignore_errors=True)

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from introspect.errors import BadInput, Cancelled
-from introspect.jobs import write_outcome
+from introspect.jobs import stopped, write_outcome
 from introspect.store import write_file
 
 EVERY = 0.2
+ENDED = {"done": "Done", "failed": "Failed", "cancelled": "Stopped", "paused": "Paused"}
 PATIENCE = 3.0
 
 
@@ -52,6 +53,7 @@ class Report:
         if said.get("stage_started") is None or self._said.get("stage") != stage:
             # A resumed stage starts in the middle: the rate counts from there.
             said.update(stage_started=now, stage_done=done)
+            self._log(stage)
         self._said = said
 
     def end(self, state: Any, message: str, result: Any = None) -> None:
@@ -62,7 +64,15 @@ class Report:
             self._ended.set()
             with contextlib.suppress(BadInput, OSError):
                 self._write()
+            spent = time.time() - self._said["started"]
+            self._log(f"{ENDED[state]} after {spent:.0f} s. {message}".rstrip())
             write_outcome(self._job_folder, state, message, result)
+
+    def _log(self, text: str) -> None:
+        """One line for people, beside whatever the libraries say."""
+        line = f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {text}\n"
+        with contextlib.suppress(OSError), open(self._job_folder / "log.txt", "a") as log:
+            log.write(line)
 
     def _write(self) -> None:
         said = self._said
@@ -79,7 +89,7 @@ class Report:
             if asked is None and self._flag.exists():
                 asked = time.monotonic()
             if asked is not None and time.monotonic() - asked > PATIENCE:
-                self.end("cancelled", "Stopped.")
+                self.end(*stopped(self._job_folder))
                 leave()
 
 

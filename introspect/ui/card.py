@@ -7,9 +7,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from introspect import archive, library
+from introspect import archive, library, publishing
 from introspect.errors import BadInput
 from introspect.library import Entry
+from introspect.space import whose
 from introspect.store import open_folder
 from introspect.ui import nav, preview, session, shelf
 from introspect.ui.wording import date, plain, size
@@ -19,7 +20,9 @@ ORIGIN = {
     "bundled": "bundled",
     "mine": "yours",
     "opened": "from a folder",
+    "published": "published",
 }
+PUBLISHED = "published_atlas"
 
 
 def draw_all() -> None:
@@ -95,6 +98,30 @@ def _draw_more(name: str, entry: Entry) -> None:
             help="It can be brought back for 30 days.",
             width="stretch",
         )
+        if whose() is not None:
+            st.button(
+                "Publish",
+                icon=":material/public:",
+                key=f"publish-{name}",
+                on_click=_publish,
+                args=(entry,),
+                help="Every visitor of this server can then open and download it. You can take "
+                "it back at any time.",
+                width="stretch",
+            )
+    elif entry.kind == "published":
+        if entry.own:
+            st.button(
+                "Take back",
+                icon=":material/public_off:",
+                key=f"unpublish-{name}",
+                on_click=_take_back,
+                args=(entry,),
+                help="Only you see it again from then on.",
+                width="stretch",
+            )
+        else:
+            st.caption("It was published on this server and stays as it is.")
     elif entry.kind == "opened":
         st.button(
             "Take off this list",
@@ -164,6 +191,27 @@ def _delete(entry: Entry) -> None:
     shelf.changed()
 
 
+def _publish(entry: Entry) -> None:
+    try:
+        shown = publishing.publish(entry)
+    except BadInput as problem:
+        st.session_state[NOTICE] = (None, str(problem))
+        return
+    st.session_state[PUBLISHED] = shown
+    shelf.changed()
+
+
+def _take_back(entry: Entry) -> None:
+    st.session_state.pop(PUBLISHED, None)
+    try:
+        back = publishing.take_back(entry)
+    except BadInput as problem:
+        st.session_state[NOTICE] = (None, str(problem))
+    else:
+        st.session_state[NOTICE] = (None, f"{back.name} is seen by you only again.")
+    shelf.changed()
+
+
 def _restore(token: str) -> None:
     try:
         entry = library.restore(token)
@@ -184,6 +232,10 @@ def _draw_notice() -> None:
             st.button("Undo", icon=":material/undo:", on_click=_restore, args=(token,))
     elif text:
         st.info(plain(text), icon=":material/info:")
+    if shown := st.session_state.get(PUBLISHED):
+        with st.container(horizontal=True, vertical_alignment="center", border=True, key="shown"):
+            st.markdown(f":material/public: **{plain(shown.name)}** is open to every visitor.")
+            st.button("Undo", icon=":material/undo:", on_click=_take_back, args=(shown,))
 
 
 def _draw_trash() -> None:

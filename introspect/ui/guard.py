@@ -11,18 +11,31 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import math
 import os
+import re
 import socket
 from collections.abc import Iterable
 from http.cookies import SimpleCookie
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.requests import Request, cookie_parser
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from introspect.ui import login, visitors
+from introspect.ui.routes import VISITOR
+
 COOKIE = "introspect_token"
+YEAR = 365 * 86_400
+UPLOAD = re.compile(r"/_stcore/upload_file/([^/]+)/")
+LONGEST_FORM = 4096
+NOBODY = "nobody"
+NEW = "introspect.new_visitor"
+NEVER_KEPT = {"Cache-Control": "no-store"}
 
 PAGE_POLICY = "; ".join(
     (
@@ -61,10 +74,18 @@ class Guard:
         app: the application behind the door.
         hosts: further names this server may be called by, beside localhost and this machine's own.
         token: a shared secret; when set, a visitor shows it once as `?token=` and then by cookie.
+        password: a shared secret that people type in; None leaves the server open.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Iterable[str] = (), token: str | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        hosts: Iterable[str] = (),
+        token: str | None = None,
+        password: str | None = None,
+    ) -> None:
         self.app = app
+        self.password = password or None
         self.hosts = {"localhost", socket.gethostname().lower(), *(name.lower() for name in hosts)}
         self.token = token or None
 
@@ -77,11 +98,74 @@ class Guard:
         if refusal is None:
             refusal = self._without_token(scope, headers)
         if refusal is None:
-            await self.app(scope, receive, self._sealing(headers, send))
+            refusal = await self._visit(scope, receive, headers)
+        if refusal is None:
+            await self.app(scope, receive, self._sealing(headers, send, scope))
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": "refused"})
         else:
-            await refusal(scope, receive, self._sealing(headers, send))
+            await refusal(scope, receive, self._sealing(headers, send, scope))
+
+    async def _visit(self, scope: Scope, receive: Receive, headers: Headers) -> Response | None:
+        """Notes whose request this is; turns away who is not logged in or reaches for another's."""
+        sender = (scope.get("client") or ("", 0))[0]
+        names = visitors.by_name()
+        if not (self.password or visitors.is_visitor(sender, headers)):
+            return None
+        cookies = _cookies(headers)
+        visitor = visitors.read_cookie(cookies)
+        if visitor is None and scope["type"] == "http":
+            scope[NEW] = visitors.issue()
+        path = scope["path"].removeprefix(login.base())
+        if names and path not in login.AUTH_PATHS:
+            told = login.person(cookies)
+            if told is None or not login.is_welcome(told):
+                return _ask_name(told is not None)
+            visitor = login.named_space(cookies)
+        if self.password is not None and not names:
+            if path == login.PATH:
+                return await self._try_password(scope, receive, sender, visitor)
+            if not login.has_pass(cookies, visitor, self.password):
+                return HTMLResponse(login.password_form(), status_code=401, headers=NEVER_KEPT)
+        # Who has no cookie yet may fetch what is the same for all, and gets one with the answer.
+        scope[VISITOR] = visitor or NOBODY
+        sessions = _sessions_named(scope, path, headers)
+        if any(visitors.SESSIONS.whose(session) != visitor for session in sessions):
+            return PlainTextResponse("This is another visitor's, or gone.", status_code=404)
+        if visitor is None and scope["type"] == "websocket":
+            return PlainTextResponse("Reload the page.", status_code=401)
+        return None
+
+    async def _try_password(
+        self, scope: Scope, receive: Receive, sender: str, visitor: str | None
+    ) -> Response:
+        if scope["type"] != "http" or scope["method"] != "POST" or self.password is None:
+            return RedirectResponse(f"{login.base()}/", status_code=303, headers=NEVER_KEPT)
+        if wait := login.TRIED.begin(sender):
+            told = f"Too many wrong passwords: try again in {math.ceil(wait / 60)} min."
+            return HTMLResponse(
+                login.password_form(told),
+                status_code=429,
+                headers=NEVER_KEPT | {"Retry-After": str(math.ceil(wait))},
+            )
+        if visitor is None:
+            told = "The browser keeps no cookies of this server: allow them and try again."
+            return HTMLResponse(login.password_form(told), status_code=401, headers=NEVER_KEPT)
+        given = await _form_field(Request(scope, receive), "password")
+        if not login.is_right(given, self.password):
+            told = "That is not the password."
+            return HTMLResponse(login.password_form(told), status_code=401, headers=NEVER_KEPT)
+        login.TRIED.forgive(sender)
+        answer = RedirectResponse(f"{login.base()}/", status_code=303, headers=NEVER_KEPT)
+        answer.set_cookie(
+            login.cookie_name(),
+            login.pass_for(visitor, self.password),
+            max_age=login.LASTS,
+            httponly=True,
+            samesite="lax",
+            secure=_is_secure(scope),
+        )
+        return answer
 
     def refusal(self, scope: Scope, headers: Headers) -> Response | None:
         """Why this request is turned away as an answer to send, or None for a welcome one."""
@@ -138,7 +222,7 @@ class Guard:
             status_code=401,
         )
 
-    def _sealing(self, request: Headers, send: Send) -> Send:
+    def _sealing(self, request: Headers, send: Send, scope: Scope) -> Send:
         host = request.get("host", "")
         # Older browsers do not count a websocket to the same host as 'self'.
         sockets = f"ws://{host} wss://{host}" if self._own(host) else ""
@@ -155,18 +239,74 @@ class Guard:
                     )
                 for name, value in HEADERS.items():
                     headers[name] = value
+                # With pages only: what a page loads at once must not bring several cookies.
+                page = message["status"] == 304 and request.get("sec-fetch-dest") == "document"
+                if NEW in scope and (page or kind == "text/html"):
+                    headers.append("Set-Cookie", _visitor_cookie(scope))
             await send(message)
 
         return sealed
 
 
-def middleware(hosts: Iterable[str] = (), token: str | None = None) -> Middleware:
+def _cookies(headers: Headers) -> dict[str, str]:
+    # As Streamlit and Starlette read them: SimpleCookie drops all after one it finds odd.
+    return cookie_parser("; ".join(headers.getlist("cookie")))
+
+
+def _visitor_cookie(scope: Scope) -> str:
+    answer = Response()
+    answer.set_cookie(
+        visitors.cookie_name(),
+        scope[NEW],
+        max_age=YEAR,
+        httponly=True,
+        samesite="lax",
+        secure=_is_secure(scope),
+    )
+    return answer.headers["set-cookie"]
+
+
+def _is_secure(scope: Scope) -> bool:
+    told = Headers(scope=scope).get("x-forwarded-proto", "")
+    return "https" in (scope.get("scheme"), told.split(",")[0].strip())
+
+
+def _sessions_named(scope: Scope, path: str, headers: Headers) -> list[str]:
+    """Sessions of Streamlit that a request names: to upload to, or to come back to."""
+    if scope["type"] == "websocket":
+        # Protocol, token against forged requests, and the session to go on with.
+        told = [part.strip() for part in headers.get("sec-websocket-protocol", "").split(",")]
+        return [session for session in told[2:3] if session and visitors.SESSIONS.whose(session)]
+    return UPLOAD.findall(path)
+
+
+async def _form_field(request: Request, name: str) -> str:
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > LONGEST_FORM:
+            return ""
+    fields: dict[str, Any] = dict(parse_qsl(body.decode("utf-8", "replace")))
+    return fields.get(name, "")
+
+
+def _ask_name(known: bool) -> Response:
+    told = (
+        "This account may not enter here: log in with another, or ask the owner." if known else ""
+    )
+    return HTMLResponse(login.name_form(told if known else ""), status_code=401, headers=NEVER_KEPT)
+
+
+def middleware(
+    hosts: Iterable[str] = (), token: str | None = None, password: str | None = None
+) -> Middleware:
     """The guard as `st.App(middleware=[...])` wants it."""
-    return Middleware(Guard, hosts=tuple(hosts), token=token)
+    return Middleware(Guard, hosts=tuple(hosts), token=token, password=password)
 
 
 GUARD = middleware(
     hosts=filter(None, os.environ.get("INTROSPECT_HOSTS", "").replace(",", " ").split()),
     token=os.environ.get("INTROSPECT_TOKEN"),
+    password=os.environ.get("INTROSPECT_PASSWORD"),
 )
-"""The guard of the shipped app; INTROSPECT_HOSTS and INTROSPECT_TOKEN come from the environment."""
+"""The guard of the shipped app, set up by INTROSPECT_HOSTS, _TOKEN and _PASSWORD."""

@@ -6,6 +6,7 @@ import streamlit as st
 
 from introspect import library
 from introspect.errors import BadInput
+from introspect.space import whose
 from introspect.ui import nav, session, shelf, upload
 from introspect.ui.wording import plain
 
@@ -47,7 +48,7 @@ def _upload() -> None:
 
 def _folder() -> None:
     st.subheader("From a folder", anchor=False)
-    if st.get_option("server.address") not in LOOPBACK:
+    if whose() is not None or st.get_option("server.address") not in LOOPBACK:
         st.caption("This server is shared, so folders of its machine are not opened from here.")
         return
     path = st.text_input(

@@ -62,6 +62,14 @@ def _draw_live(job: Job, state: JobState) -> None:
     stopping = (job.folder / "cancel").exists()
     st.progress(share(state), text=f"**{plain(state.title)}**  \n{told(state, stopping)}")
     st.button(
+        "Pause",
+        icon=":material/pause:",
+        key=f"pause-{job.id}",
+        disabled=stopping,
+        help="Stops for a while and lets other work run; Resume goes on from where it was.",
+        on_click=job.pause,
+    )
+    st.button(
         "Cancel",
         icon=":material/close:",
         key=f"cancel-{job.id}",
@@ -69,6 +77,12 @@ def _draw_live(job: Job, state: JobState) -> None:
         help="Stops the work; what is done so far is kept, so that it can go on later.",
         on_click=job.cancel,
     )
+    _draw_log(job)
+
+
+def _draw_log(job: Job) -> None:
+    with st.popover("Log", key=f"log-{job.id}", help="What this work did, and when"):
+        st.code(job.told() or "Nothing has been written yet.", language=None, wrap_lines=True)
 
 
 def _draw_ended(job: Job, state: JobState) -> None:
@@ -77,8 +91,10 @@ def _draw_ended(job: Job, state: JobState) -> None:
         st.markdown(f":green[:material/check_circle:] {title} is done.", width="stretch")
         _open_button(job, state)
     else:
-        if state.state == "cancelled":
-            told = f":gray[:material/pause_circle:] {title} was stopped{_where(state)}."
+        if state.state == "paused":
+            told = f":gray[:material/pause_circle:] {title} is paused{_where(state)}."
+        elif state.state == "cancelled":
+            told = f":gray[:material/stop_circle:] {title} was stopped{_where(state)}."
         else:
             told = f":red[:material/error:] {title}{_where(state)}: {plain(state.message)}"
         st.markdown(told, width="stretch")
@@ -90,6 +106,9 @@ def _draw_ended(job: Job, state: JobState) -> None:
             on_click=_resume,
             args=(job,),
         )
+        _draw_log(job)
+    if problem := st.session_state.pop(f"problem-{job.id}", ""):
+        st.error(plain(problem))
     st.button(
         "Dismiss",
         key=f"remove-{job.id}",
@@ -115,7 +134,11 @@ def _open_button(job: Job, state: JobState) -> None:
 
 
 def _resume(job: Job) -> None:
-    job.resume()
+    try:
+        job.resume()
+    except BadInput as problem:
+        st.session_state[f"problem-{job.id}"] = str(problem)
+        return
     st.query_params["job"] = job.id
 
 
@@ -145,11 +168,17 @@ def told(state: JobState, stopping: bool) -> str:
     parts = [stage[:1].upper() + stage[1:] or "Starting …"]
     if state.total > 1:
         parts.append(f"{share(state):.0%}")
+    if state.rate is not None and state.total > 1:
+        parts.append(f"{_pace(state.rate)} a second")
     if state.eta is not None:
         parts.append(f"about {duration(state.eta)} left in this step")
     if state.message:
         parts.append(plain(state.message))
     return " · ".join(parts)
+
+
+def _pace(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
 
 
 def _where(state: JobState) -> str:

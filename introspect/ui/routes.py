@@ -17,7 +17,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from introspect.space import whose
+
 FRONTEND = Path(__file__).parent / "frontend"
+VISITOR = "introspect.visitor"
+"""Where the guard notes in an ASGI scope which visitor's space a request belongs to."""
+
 FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 KINDS = {".js": "text/javascript", ".css": "text/css"}
 
@@ -34,13 +39,20 @@ class Blobs:
         self.capacity = capacity
         self.entries = entries
         self._held: OrderedDict[str, tuple[bytes | Path, str]] = OrderedDict()
+        self._readers: dict[str, set[str | None]] = {}
         self._size = 0
         self._lock = threading.Lock()
 
     def publish(self, parts: Mapping[str, bytes | Path], kinds: Mapping[str, str]) -> None:
-        """Makes every part available under its hash; parts already here become recent again."""
+        """Makes every part available under its hash; parts already here become recent again.
+
+        Only the visitor for whom the page is being drawn may read them, and whoever else was shown
+        the same: that a blob is named by its content is no way to find out what others have.
+        """
+        reader = whose()
         with self._lock:
             for key, body in parts.items():
+                self._readers.setdefault(key, set()).add(reader)
                 if key not in self._held:
                     self._size += _weight(body)
                 self._held[key] = (body, kinds.get(key, "application/octet-stream"))
@@ -48,13 +60,19 @@ class Blobs:
             while self._size > self.capacity or len(self._held) > self.entries:
                 if len(self._held) <= len(parts):
                     break
-                _, (body, _) = self._held.popitem(last=False)
+                gone, (body, _) = self._held.popitem(last=False)
+                self._readers.pop(gone, None)
                 self._size -= _weight(body)
 
-    def read(self, key: str) -> tuple[bytes, str] | None:
-        """The bytes and media type kept under a hash, None when there are none (any more)."""
+    def read(self, key: str, reader: str | None = None) -> tuple[bytes, str] | None:
+        """The bytes and media type kept under a hash, None when this reader has none (any more).
+
+        Args:
+            key: the hash.
+            reader: the space of the visitor who asks, None at home.
+        """
         with self._lock:
-            found = self._held.get(key)
+            found = self._held.get(key) if reader in self._readers.get(key, ()) else None
             if found is not None:
                 self._held.move_to_end(key)
         if found is None:
@@ -89,7 +107,7 @@ def _version(files: tuple[tuple[str, int], ...]) -> str:
 
 def send_blob(request: Request) -> Response:
     """A blob by its hash."""
-    found = BLOBS.read(request.path_params["key"])
+    found = BLOBS.read(request.path_params["key"], request.scope.get(VISITOR))
     if found is None:
         return PlainTextResponse("This part is gone; reload the page.", status_code=404)
     body, kind = found

@@ -9,19 +9,28 @@ from pathlib import Path
 import streamlit as st
 
 from introspect import library
+from introspect.errors import BadInput
 from introspect.library import Entry
+from introspect.space import whose
 from introspect.store import library_dir, open_folder, write_file
 
 MOST_OPENED = 20
 
 
-@st.cache_resource(ttl=2, show_spinner=False)
 def books() -> dict[str, Entry]:
     """Every atlas by the name that stands in the URL; the one given at start comes first.
 
-    Looked up at most every two seconds; `changed` makes the next look a fresh one.
+    Looked up at most every two seconds for each visitor; `changed` makes the next look fresh.
     """
-    found = {entry.name: entry for entry in library.shelf()}
+    return _books(whose())
+
+
+@st.cache_resource(ttl=2, max_entries=200, show_spinner=False)
+def _books(space: str | None) -> dict[str, Entry]:
+    found: dict[str, Entry] = {}
+    # Published ones last: nobody's atlas takes the name, and the links, of another's own.
+    for entry in sorted(library.shelf(), key=lambda entry: entry.kind == "published"):
+        found[_name(entry.path, found)] = entry
     for path in _opened():
         if entry := library.describe(path, "opened"):
             found[_name(path, found)] = entry
@@ -32,7 +41,7 @@ def books() -> dict[str, Entry]:
 
 def changed() -> None:
     """Says that an atlas came, went or got another name."""
-    books.clear()
+    _books.clear()
 
 
 def open_path(text: str) -> str:
@@ -41,6 +50,8 @@ def open_path(text: str) -> str:
     Raises:
         BadInput: it is no whole atlas folder.
     """
+    if whose() is not None:
+        raise BadInput("This server is shared: folders of its machine are not opened from here.")
     path = Path(text.strip().strip("'\"")).expanduser().resolve()
     open_folder(path)
     if path.parent != library_dir().resolve():

@@ -17,10 +17,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
-from introspect import quarantine
+from introspect import limits, quarantine
 from introspect.datasets import IDX_FILES
 from introspect.errors import BadInput
 from introspect.process import lock
+from introspect.space import within
 from introspect.store import cache_dir, write_file
 
 WEIGHTS_MB, LAYERS_MB, DATA_MB, ATLAS_MB = 1024, 1, 1024, 1024
@@ -96,6 +97,7 @@ def keep(files: Sequence[Upload], limit_mb: int) -> Path:
         if file.size > limit_mb * 2**20:
             raise BadInput(f"{file.name} is larger than the {limit_mb} MB allowed here.")
     _forget_old()
+    limits.check_room(sum(file.size for file in files))
     files = sorted(files, key=lambda file: -file.size)
     names = _names(files)
     digest = hashlib.sha256()
@@ -162,13 +164,14 @@ def _tamed(name: str) -> str:
 
 
 def _folder() -> Path:
-    folder = cache_dir() / "uploads"
+    folder = within(cache_dir()) / "uploads"
     folder.mkdir(exist_ok=True)
     return folder
 
 
 def _forget_old() -> None:
-    for folder in _folder().iterdir():
+    everyone = cache_dir().glob("visitors/*/uploads/*")
+    for folder in [*_folder().iterdir(), *everyone]:
         with contextlib.suppress(OSError):
             if time.time() - folder.stat().st_mtime > KEPT:
                 shutil.rmtree(folder, ignore_errors=True)
