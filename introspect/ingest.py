@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from introspect.classifier import Classifier, load_classifier
 from introspect.errors import BadInput
 from introspect.formats.canonical import DOCUMENT
 from introspect.formats.safetensors import check_header, fill_module, read_tensors
-from introspect.modelfile import BESIDE, EXPORT, READABLE, Opened, advise, open_model, tell_format
+from introspect.formats.sniff import EXPORT
+from introspect.modelfile import BESIDE, Opened, look, open_model
 from introspect.preprocessing import Preprocessing
 from introspect.samples import Samples, load_samples
 
@@ -31,6 +33,7 @@ class Loaded:
         classifier: None where the weights fit no network; `reason` then says so.
         matches: the known architectures, best first; empty where the file tells its network.
         search: how it does with each way of preparing inputs, where that was needed to choose.
+        told: whether a layer list says how inputs are prepared.
     """
 
     kind: str
@@ -39,6 +42,7 @@ class Loaded:
     notes: tuple[str, ...] = ()
     matches: tuple[Match, ...] = ()
     search: preparation.Search | None = None
+    told: bool = False
 
 
 def load_model(
@@ -48,6 +52,7 @@ def load_model(
     like: Samples | None = None,
     link: str | None = None,
     preprocessing: Preprocessing | None = None,
+    opened: Opened | None = None,
 ) -> Loaded:
     """The classifier in a model file, whatever its format.
 
@@ -58,27 +63,26 @@ def load_model(
         like: samples it is to work on: they tell the size of its inputs and, if labelled, which
             of several fitting networks is right and how inputs are to be prepared.
         link, preprocessing: replace what the file says.
+        opened: what the quarantine child has made of the file, where it has been there already.
 
     Raises:
         BadInput: the file cannot be read, or is no model.
     """
     path = Path(file)
-    kind = tell_format(path)
-    if kind != "model folder" and kind not in READABLE:
-        raise BadInput(advise(path, kind))
+    found = look(path)
+    if found.refused:
+        raise BadInput(found.refused)
     settings: dict[str, Any] = {"link": link, "preprocessing": preprocessing}
-    if kind == "model folder":
-        return Loaded(kind, load_classifier(path, layers, **settings))
-    if kind == "safetensors" and arch is None and (layers is not None or _has_layers(path)):
-        return Loaded(kind, load_classifier(path, layers, **settings))
-    opened = open_model(path, kind)
+    if found.kind == "folder":
+        return Loaded(found.name, load_classifier(path, layers, **settings), told=True)
+    opened = opened or open_model(path, found.kind)
     if opened.has_document:
         made = load_classifier(opened.folder, **settings)
-        return Loaded(kind, made, notes=opened.notes)
-    if layers is not None and arch is None:
+        return Loaded(found.name, _named(made, opened, like), notes=opened.notes)
+    if arch is None and (layers is not None or (layers := _beside(path)) is not None):
         made = load_classifier(opened.weights, layers, **settings)
-        return Loaded(kind, made, notes=opened.notes)
-    return _by_architecture(path.name, kind, opened, arch, like, link, preprocessing)
+        return Loaded(found.name, made, notes=opened.notes, told=True)
+    return _by_architecture(path.name, found.name, opened, arch, like, link, preprocessing)
 
 
 def load_pair(
@@ -103,26 +107,37 @@ def load_pair(
     Raises:
         BadInput: the files cannot be read, do not fit, or the accuracy is not plausible.
     """
-    told = tell_format(file) == "model folder" or (
-        tell_format(file) == "safetensors" and arch is None and (layers or _has_layers(file))
-    )
-    if told:
-        made = load_classifier(file, layers, link=link, preprocessing=preprocessing)
-        return made, _both(data, test, made.classes)
-    samples = _both(data, test, None)
-    loaded = load_model(file, layers, arch, samples, link, preprocessing)
+    if look(file).kind == "folder" or (arch is None and (layers or _beside(file))):
+        loaded = load_model(file, layers, arch, None, link, preprocessing)
+        samples = _both(data, test, loaded.classifier.classes if loaded.classifier else None)
+    else:
+        samples = _both(data, test, None)
+        loaded = load_model(file, layers, arch, samples, link, preprocessing)
     if loaded.classifier is None:
         raise BadInput(loaded.reason)
     classifier, done = loaded.classifier, loaded.search
-    labelled = samples[samples.y >= 0]
-    if done is None and len(labelled):
-        fitted = labelled.fitted(classifier.input_shape, classifier.classes)
-        done = preparation.search(classifier, fitted)
-        if preprocessing is None:
+    seen = preparation.learnable(samples)
+    stated = loaded.told or preprocessing is not None
+    if done is None and len(seen) and not (anyway and stated):
+        fitted = seen.fitted(classifier.input_shape, classifier.classes)
+        done = (preparation.check if stated else preparation.search)(classifier, fitted)
+        if not stated:
             classifier = _prepared(classifier, done)
     if done is not None and not done.plausible and not anyway:
         raise BadInput(done.verdict.replace("or go on anyway", "or go on with --anyway"))
     return classifier, samples
+
+
+def _named(made: Classifier, opened: Opened, like: Samples | None) -> Classifier:
+    """With the class names of the data, where the network's own document has none."""
+    document = json.loads((opened.folder / DOCUMENT).read_text(encoding="utf-8"))
+    if like is None or document.get("classes"):
+        return made
+    try:
+        names = like.fitted(made.input_shape, len(made.classes)).classes
+    except BadInput:
+        return made  # the data do not fit, which is told where they are used
+    return dataclasses.replace(made, classes=names)
 
 
 def _both(data: str | Path, test: str | Path | None, classes: Sequence[str] | None) -> Samples:
@@ -132,9 +147,10 @@ def _both(data: str | Path, test: str | Path | None, classes: Sequence[str] | No
     return samples.joined(load_samples(test, classes=classes or samples.classes))
 
 
-def _has_layers(path: Path) -> bool:
+def _beside(path: Path) -> Path | None:
+    """The layer list that lies beside the weights."""
     names = [path.stem + end for end in BESIDE] + ["layers.yaml", DOCUMENT]
-    return any((path.parent / name).is_file() for name in names)
+    return next((path.parent / name for name in names if (path.parent / name).is_file()), None)
 
 
 def _by_architecture(
@@ -158,7 +174,7 @@ def _by_architecture(
         reason = _tell_unfit(name, shapes, matches)
         return Loaded(kind, None, reason, opened.notes, matches)
     tensors = read_tensors(opened.weights)
-    labelled = None if like is None else like[like.y >= 0]
+    seen = None if like is None else preparation.learnable(like)
     best: Loaded | None = None
     problem = ""
     for one in fitting:
@@ -168,8 +184,8 @@ def _by_architecture(
             problem = problem or str(error)
             continue
         tried = None
-        if labelled is not None and len(labelled):
-            fitted = labelled.fitted(made.input_shape, made.classes)
+        if seen is not None and len(seen):
+            fitted = seen.fitted(made.input_shape, made.classes)
             tried = preparation.search(made, fitted)
         found = Loaded(kind, made, "", opened.notes, (one, *_others(matches, one)), tried)
         if best is None or _better(found, best):
@@ -180,7 +196,7 @@ def _by_architecture(
         return Loaded(kind, None, problem, opened.notes, matches)
     if preprocessing is None and best.search is not None:
         best = dataclasses.replace(best, classifier=_prepared(best.classifier, best.search))
-    hidden = len(fitting) > 1 and (labelled is None or not len(labelled))
+    hidden = len(fitting) > 1 and (seen is None or not len(seen))
     if hidden:
         others = ", ".join(one.name for one in fitting[1:])
         note = f"The shapes fit {fitting[0].name}, but also {others}: labelled data tell which."

@@ -9,31 +9,25 @@ import hashlib
 import json
 import shutil
 import time
-import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from introspect import quarantine
 from introspect.errors import BadInput
 from introspect.formats.canonical import DOCUMENT, WEIGHTS
 from introspect.formats.safetensors import check_header
+from introspect.formats.sniff import Sniffed, sniff
 from introspect.process import lock
 from introspect.quarantine import Limits
 from introspect.store import cache_dir, write_file
 
-READABLE = {
-    "safetensors": "safetensors",
-    "PyTorch pickle": "checkpoint",
-    "PyTorch export (pt2)": "pt2",
-    "ONNX": "onnx",
-}
-"""What a file is, in words, to the kind of its reader."""
+READABLE = ("safetensors", "checkpoint", "pt2", "onnx")
+"""Kinds of file, as `sniff` calls them, that have a reader."""
 
 KEPT = 31 * 86_400.0
 PARSE = "introspect.formats.reader:parse_upload"
 LIMITS = Limits(memory=8 << 30, cpu=120, output=5 << 30, files=64, seconds=180)
-EXPORT = "introspect export my_module:build model.pt2"
 BESIDE = (".yaml", ".yml", ".json")
 
 
@@ -50,65 +44,20 @@ class Opened:
         return self.folder / WEIGHTS
 
 
-def tell_format(path: Path) -> str:
-    """What kind of file this is, from its first bytes; empty when unknown."""
-    if path.is_dir():
-        return "model folder" if (path / WEIGHTS).is_file() else "folder"
-    if not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        head = file.read(16)
-    if head[:4] == b"PK\x03\x04":
-        return _tell_zip(path)
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size:
-        return "safetensors"
-    if head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05":
-        return "PyTorch pickle"
-    if head[:8] == b"\x89HDF\r\n\x1a\n":
-        return "Keras HDF5"
-    if path.suffix == ".onnx":
-        return "ONNX"
-    if path.suffix in (".pt", ".pth", ".ckpt", ".th"):
-        return "PyTorch pickle" if head else ""
-    if path.suffix in BESIDE:
-        return "layer list"
-    return "safetensors" if path.suffix == ".safetensors" else ""
+def look(path: Path) -> Sniffed:
+    """What a file is, told without reading it; with the reason where it is no model.
 
-
-def _tell_zip(path: Path) -> str:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return "damaged zip"
-    if any(name.endswith(".npy") for name in names):
-        return "NumPy arrays"
-    if any("/models/" in f"/{name}" and name.endswith(".json") for name in names):
-        return "PyTorch export (pt2)"
-    if any("/code/" in f"/{name}" or name.endswith("constants.pkl") for name in names):
-        return "TorchScript"
-    return "PyTorch pickle" if any(name.endswith("data.pkl") for name in names) else "zip"
-
-
-def advise(path: Path, kind: str) -> str:
-    """Why a file that is no model of ours is not read, and what to do, in one sentence."""
-    own = f"on your own machine run: {EXPORT}"
-    if path.is_file() and path.stat().st_size == 0:
-        return f"{path.name} is empty: save or upload it again."
-    if kind == "TorchScript":
-        return (
-            f"{path.name} is a TorchScript archive, which is a program and hides its layers: "
-            f"on your own machine run: introspect export --torchscript {path.name}"
-        )
-    if kind == "NumPy arrays":
-        return f"{path.name} holds data, not a model: give it with --data, and weights as MODEL."
-    if kind == "layer list":
-        return f"{path.name} is a layer list: give the weights as MODEL and this with --layers."
-    if kind == "folder":
-        return f"{path.name} is a folder without {WEIGHTS}: give the weights file."
-    if kind in ("zip", "damaged zip", ""):
-        return f"{path.name} is no model file Introspect knows: {own}"
-    return f"{path.name} is a {kind} file, which is not read here: {own}"
+    Raises:
+        BadInput: there is no such file.
+    """
+    found = sniff(path)
+    if found.refused or found.kind in (*READABLE, "folder"):
+        return found
+    if found.kind == "layers":
+        why = "is a layer list: give the weights as the model and this as its layer list."
+    else:
+        why = f"holds data ({found.name}), no model: give it as the data, and the weights as model."
+    return replace(found, refused=f"{path.name} {why}")
 
 
 def open_model(
@@ -120,13 +69,13 @@ def open_model(
     """Has the quarantine child turn a model file into canonical weights; kept for the next time.
 
     Args:
-        kind: as `tell_format` says.
+        kind: as `sniff` says.
 
     Raises:
         BadInput: it is not a file that can be read; says why in one sentence.
     """
-    if kind not in READABLE or path.stat().st_size == 0:
-        raise BadInput(advise(path, kind))
+    if kind not in READABLE:
+        raise BadInput(look(path).refused or f"{path.name} is no model file.")
     if kind == "safetensors":
         check_header(path)
     facts = path.stat()
@@ -139,7 +88,7 @@ def open_model(
     about = folder / "about.json"
     with lock(folder / ".reading"):
         if not about.is_file():
-            told = quarantine.run(PARSE, path, folder, limits, on_wait, [READABLE[kind]])
+            told = quarantine.run(PARSE, path, folder, limits, on_wait, [kind])
             write_file(about, json.dumps(told).encode())
     told = json.loads(about.read_bytes())
     check_header(folder / WEIGHTS)

@@ -15,8 +15,9 @@ from introspect.errors import BadInput
 from introspect.formats.checkpoint import read_checkpoint, unwrap
 from introspect.formats.reader import GRAPHS, READERS, _reader, parse
 from introspect.formats.safetensors import read_tensors
+from introspect.formats.sniff import sniff
 from introspect.ingest import load_model, load_pair
-from introspect.modelfile import open_model, tell_format
+from introspect.modelfile import open_model
 from introspect.preprocessing import Preprocessing
 
 
@@ -73,11 +74,11 @@ def test_every_wrapping_gives_the_same_weights(name, state, tmp_path) -> None:
 @pytest.mark.parametrize("legacy", [False, True])
 def test_child_writes_what_the_file_holds(state, tmp_path, legacy) -> None:
     torch.save(state, tmp_path / "net.th", _use_new_zipfile_serialization=not legacy)
-    assert tell_format(tmp_path / "net.th") == "PyTorch pickle"
-    opened = open_model(tmp_path / "net.th", "PyTorch pickle")
+    assert sniff(tmp_path / "net.th").kind == "checkpoint"
+    opened = open_model(tmp_path / "net.th", "checkpoint")
     written = read_tensors(opened.weights)
     assert all(torch.equal(written[key], state[key]) for key in state)
-    assert opened.folder == open_model(tmp_path / "net.th", "PyTorch pickle").folder
+    assert opened.folder == open_model(tmp_path / "net.th", "checkpoint").folder
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_quantised_weights_are_said_and_turned_back(state, tmp_path) -> None:
 def test_tied_weights_get_bytes_of_their_own(tmp_path) -> None:
     tied = torch.rand(16, 16)
     torch.save({"a.weight": tied, "b.weight": tied, "c.weight": tied.t()}, tmp_path / "net.pt")
-    opened = open_model(tmp_path / "net.pt", "PyTorch pickle")
+    opened = open_model(tmp_path / "net.pt", "checkpoint")
     written = read_tensors(opened.weights)
     assert torch.equal(written["b.weight"], tied) and torch.equal(written["c.weight"], tied.t())
 

@@ -15,6 +15,7 @@ HEAD = 4096
 LISTED = 200_000
 LIST_BYTES = 32 << 20
 NATIVE = (b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
+CHECKPOINTS = (".pt", ".pth", ".ckpt", ".th", ".pkl")
 EXPORT = "introspect export my_module:build model.pt2"
 """What turns any model of one's own into a file that is read."""
 
@@ -39,6 +40,8 @@ def sniff(file: str | Path) -> Sniffed:
     if path.is_dir():
         known = (path / "model.safetensors").is_file()
         return Sniffed("folder", "a model folder") if known else _folder(path)
+    if path.exists() and not path.is_file():
+        return _refuse(path, "no model file but a device or a pipe", "give a file")
     if not path.is_file():
         raise BadInput(f"There is no model {path.name}: check the name.")
     size = path.stat().st_size
@@ -106,6 +109,9 @@ def _sniff_plain(path: Path, head: bytes) -> Sniffed:
         return Sniffed("layers", "a layer list")
     if _is_onnx(head):
         return Sniffed("onnx", "an ONNX network")
+    if path.suffix.lower() in CHECKPOINTS:
+        # pickles of the first protocols begin with anything; their reader says what they ask for
+        return Sniffed("checkpoint", "called a PyTorch checkpoint")
     return _refuse(
         path, "of no kind that Introspect knows", f"export your model on your own machine: {EXPORT}"
     )

@@ -14,11 +14,19 @@ from typing import Any
 
 from introspect.errors import BadInput
 
-FUNCTIONS = ("introspect.samples:decode_upload", "introspect.formats.reader:parse_upload")
+FUNCTIONS = (
+    "introspect.samples:decode_upload",
+    "introspect.survey:survey_upload",
+    "introspect.pictures:decode_upload",
+    "introspect.recipe:read_names_upload",
+    "introspect.formats.reader:parse_upload",
+    "introspect.doctor:look_inside",
+)
 """What a child may run: called with (file, folder, *words), answers with a dict for JSON."""
 
 ANSWER = ".answer.json"
 MAX_ANSWER = 1 << 20
+MAX_SENTENCE = 1000
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,7 @@ def obey(order: Order) -> None:
         _limit(order.limits)
         answer = {"result": function(path, Path.cwd(), *order.words)}
     except BadInput as error:
-        answer = {"refused": str(error)}
+        answer = {"refused": _one_line(str(error))}
     except MemoryError:
         answer = _out_of_memory(path.name, order.limits)
     except OSError as error:
@@ -87,6 +95,12 @@ def obey(order: Order) -> None:
             # nothing of a parser's trouble with a hostile file may reach a visitor as a traceback
             answer = _failed(error)
     Path(ANSWER).write_text(json.dumps(answer), encoding="utf-8")
+
+
+def _one_line(text: str) -> str:
+    """What is said of a file may quote it: one line, no control characters, no endless names."""
+    line = "".join(c if c.isprintable() else "\ufffd" for c in text[: 2 * MAX_SENTENCE])
+    return line if len(line) <= MAX_SENTENCE else f"{line[:MAX_SENTENCE]}\u2026"
 
 
 def _out_of_memory(name: str, limits: Limits) -> dict[str, str]:

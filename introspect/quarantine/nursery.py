@@ -19,9 +19,10 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
-from introspect.quarantine.child import Order, obey
+from introspect.quarantine.child import FUNCTIONS, Order, obey
 
 MAX_ORDER = 1 << 16
 IDLE = 900.0
@@ -266,11 +267,12 @@ def _preload() -> None:
 
     import safetensors.torch  # noqa: F401
     import torch
+    import torch._dynamo  # noqa: F401  (what runs on the meta device asks for it, seconds long)
 
-    import introspect.formats.checkpoint
-    import introspect.formats.reader
-    import introspect.samples  # noqa: F401
+    from introspect.formats.reader import GRAPHS, READERS
 
+    for place in (*FUNCTIONS, *READERS.values(), *GRAPHS.values()):
+        import_module(place.partition(":")[0])
     torch.set_num_threads(1)
     gc.collect()
     gc.freeze()

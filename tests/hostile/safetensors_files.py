@@ -17,7 +17,7 @@ def entry(shape: list[int], stop: int, kind: str = "F32", start: int = 0) -> dic
     return {"dtype": kind, "shape": shape, "data_offsets": [start, stop]}
 
 
-@hostile("w.safetensors", r"not a safetensors file|cut short")
+@hostile("w.safetensors", r"not a safetensors file|cut short|of no kind")
 def header_of_2_to_the_60_bytes(folder: Path, marker: Path) -> bytes:
     return safetensors(b"{}", length=2**60)
 
@@ -57,7 +57,7 @@ def metadata_that_looks_like_a_command(folder: Path, marker: Path) -> bytes:
     return safetensors(json.dumps(header).encode(), bytes(16))
 
 
-@hostile("w.safetensors", r"is empty")
+@hostile("w.safetensors", r"empty file")
 def nothing(folder: Path, marker: Path) -> bytes:
     return b""
 

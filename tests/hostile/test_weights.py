@@ -101,9 +101,9 @@ def test_limits_of_the_child_become_sentences(tmp_path: Path) -> None:
         modelfile.open_model(slow, "safetensors", Limits(cpu=1))
     torch.save({"w": torch.zeros(12 << 20, 1)}, tmp_path / "large.pt")
     with pytest.raises(BadInput, match="needs more than 32 MB of memory"):
-        modelfile.open_model(tmp_path / "large.pt", "PyTorch pickle", Limits(memory=32 << 20))
+        modelfile.open_model(tmp_path / "large.pt", "checkpoint", Limits(memory=32 << 20))
     with pytest.raises(BadInput, match="took longer than 0.01 seconds"):
-        modelfile.open_model(tmp_path / "large.pt", "PyTorch pickle", Limits(seconds=0.01))
+        modelfile.open_model(tmp_path / "large.pt", "checkpoint", Limits(seconds=0.01))
     (tmp_path / "large.pt").unlink()
 
 

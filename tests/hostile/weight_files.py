@@ -187,7 +187,7 @@ def dict_that_contains_itself(folder: Path, marker: Path) -> bytes:
     return saved(folder, value).read_bytes()
 
 
-@hostile("script.pt", r"TorchScript archive.*introspect export --torchscript script\.pt")
+@hostile("script.pt", r"TorchScript program.*introspect export --torchscript script\.pt")
 def torchscript(folder: Path, marker: Path) -> bytes:
     with zipfile.ZipFile(folder / "s.pt", "w") as archive:
         for name in ("s/data.pkl", "s/constants.pkl", "s/code/__torch__.py"):
@@ -195,7 +195,7 @@ def torchscript(folder: Path, marker: Path) -> bytes:
     return (folder / "s.pt").read_bytes()
 
 
-@hostile("net.pt", r"tar archive")
+@hostile("net.pt", r"tar or gzip archive")
 def tar_of_the_oldest_format(folder: Path, marker: Path) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
@@ -234,7 +234,7 @@ def storage_larger_than_its_member(folder: Path, marker: Path) -> bytes:
     return (folder / "b.pt").read_bytes()
 
 
-@hostile("net.pt", r"damaged zip|is damaged|no model file")
+@hostile("net.pt", r"damaged or cut-short zip|is damaged|no model file")
 def central_directory_cut_off(folder: Path, marker: Path) -> bytes:
     raw = saved(folder, state()).read_bytes()
     return raw[: len(raw) * 2 // 3]
