@@ -181,6 +181,8 @@ def build_atlas(
             "name": samples.name,
             "fingerprint": samples.fingerprint,
             "notes": list(samples.notes),
+            "intake": samples.recipe.told(samples.x.dtype == np.uint8 or samples.pictures)
+            | {"preprocessing": repr(classifier.preprocessing)},
         },
         "projection": {"method": "infovae", "preset": preset, **asdict(projection)},
         "seed": seed,
@@ -338,7 +340,7 @@ def build_folder(arguments: dict[str, Any], report: Any) -> dict[str, Any]:
 
     Args:
         arguments: `model` (or `weights`) and `layers` files, `data`, `out`; optionally `name, test,
-            arch, anyway, layers_chosen, preset, epochs, seed, device, link, preprocessing {…},
+            arch, anyway, layers_chosen, reduction, preset, epochs, seed, device, link, preprocessing {…},
             checkpoints [folder or files]`.
         report: told (stage, done, total); its `folder`, where it has one, keeps the recording and
             checkpoints, so that a killed job goes on.
@@ -364,6 +366,7 @@ def build_folder(arguments: dict[str, Any], report: Any) -> dict[str, Any]:
         samples,
         name=arguments.get("name") or out.name.removesuffix(".atlas"),
         layers=arguments.get("layers_chosen"),
+        reduction=arguments.get("reduction") or "mean",
         preset=arguments.get("preset") or "standard",
         epochs=arguments.get("epochs"),
         seed=int(arguments.get("seed") or 0),

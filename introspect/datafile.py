@@ -7,7 +7,7 @@ import math
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,8 @@ from typing import IO
 import numpy as np
 
 from introspect.errors import BadInput
+from introspect.intake import MAX_CLASSES, shown
+from introspect.recipe import Recipe
 
 MAX_BYTES = 16 << 30
 """Largest array data taken from one file, in bytes after decompression."""
@@ -24,6 +26,9 @@ _FREE_BYTES = 64 << 20
 _MAX_RATIO = 300
 # zipfile raises RuntimeError for a password and for methods it does not know
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, RuntimeError)
+# numpy evaluates the header as a literal, which may be nested without end
+_BAD_HEADER = (ValueError, KeyError, TypeError, SyntaxError, tokenize.TokenError, RecursionError,
+               MemoryError)  # fmt: skip
 FIELDS = {
     "x": ("x", "x_train", "images", "data", "arr_0"),
     "y": ("y", "y_train", "labels", "label", "target", "arr_1"),
@@ -44,6 +49,7 @@ class Columns:
     classes: Sequence[str] | None = None
     ids: np.ndarray | None = None
     notes: tuple[str, ...] = ()
+    recipe: Recipe = Recipe()
 
 
 def read_columns(path: Path) -> Columns:
@@ -107,8 +113,11 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
 def read_npz(path: Path) -> Columns:
     """Arrays `x`, `y`, `split`, `classes`, `ids` of an .npz; stored ones are memory-mapped."""
     with open_zip(path) as archive:
-        members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-        check_sizes(path.name, path.stat().st_size, sum(i.file_size for i in members.values()))
+        infos = archive.infolist()
+        check_sizes(path.name, path.stat().st_size, sum(info.file_size for info in infos))
+        members = {info.filename.removesuffix(".npy"): info for info in infos}
+        if len(members) < len(infos):
+            raise BadInput(f"{path.name} holds two arrays of the same name: save it again.")
         found: dict[str, np.ndarray] = {}
         for field, names in FIELDS.items():
             key = next((name for name in names if name in members), None)
@@ -116,13 +125,28 @@ def read_npz(path: Path) -> Columns:
                 found[field] = _read_member(path, archive, members[key])
         if "x" not in found:
             raise BadInput(
-                f"{path.name} holds {', '.join(list(members)[:8]) or 'nothing'} but no array named "
+                f"{path.name} holds {listed(members)} but no array named "
                 "x: save it with np.savez(file, x=inputs, y=labels)."
             )
         if "x_train" in members and "x" not in members and "x_test" in members:
             found = _join_parts(path, archive, members, found)
-    classes = [str(name) for name in found["classes"]] if "classes" in found else None
+    classes = _as_names(found["classes"], path.name) if "classes" in found else None
     return Columns(found["x"], found.get("y"), found.get("split"), classes, found.get("ids"))
+
+
+def listed(names: Iterable[str]) -> str:
+    """The first few of the names that a file holds, for a sentence."""
+    return ", ".join(shown(name, 30) for name in list(names)[:8]) or "nothing"
+
+
+def _as_names(names: np.ndarray, where: str) -> list[str]:
+    if names.dtype.kind not in "USiu" or names.ndim > 1:
+        raise BadInput(f"The class names in {where} are no list of texts: save them as texts.")
+    if names.size > MAX_CLASSES or names.dtype.itemsize > 1 << 16:
+        raise BadInput(f"{where} names too many classes, or by endless names: check its classes.")
+    if names.dtype.kind == "S":
+        names = np.char.decode(names, "utf-8", "replace")
+    return [str(name) for name in names.reshape(-1)]
 
 
 def _join_parts(path, archive, members, found) -> dict[str, np.ndarray]:
@@ -137,7 +161,7 @@ def _join_parts(path, archive, members, found) -> dict[str, np.ndarray]:
 
 
 def _read_member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
-    where = f"{info.filename} in {path.name}"
+    where = f"{shown(info.filename)} in {path.name}"
     with archive.open(info) as file:
         shape, fortran, dtype, start = _read_npy_header(file, where)
         _check_npy_size(where, shape, dtype, info.file_size - start)
@@ -166,13 +190,17 @@ def _read_npy_header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], bool
             (2, 0): np.lib.format.read_array_header_2_0,
         }[version]
         shape, fortran, dtype = reader(file)
-    except (ValueError, KeyError, TypeError, SyntaxError, tokenize.TokenError) as error:
+    except _BAD_HEADER as error:
         raise BadInput(f"{where} is not a whole NumPy array: save or upload it again.") from error
     if dtype.hasobject:
         raise BadInput(
             f"{where} holds Python objects, which Introspect never unpickles: save it as a plain "
             "number array, for example with np.asarray(values, dtype='float32')."
         )
+    if any(type(side) is not int or side < 0 for side in shape) or len(shape) > 8:
+        raise BadInput(f"{where} says it has the shape {shown(shape)}: it is damaged.")
+    if dtype.kind not in "buifcUSmM":
+        raise BadInput(f"{where} holds records of type {shown(dtype)}: save plain numbers.")
     return shape, fortran, dtype, file.tell()
 
 

@@ -14,6 +14,9 @@ from introspect.errors import BadInput
 MAX_CLASSES = 10_000
 """Most classes taken from labels alone."""
 
+MAX_NAME = 200
+"""Most characters of a class name."""
+
 _CHUNK = 1 << 24
 _DARK = 32
 _SPLITS = ("train", "validation", "test")
@@ -201,6 +204,38 @@ def check_labels(
     if named is None:
         named = tuple(str(code) for code in range(int(y.max()) + 1))
     return y, named
+
+
+def shown(name: object, most: int = 60) -> str:
+    """A stranger's name fit for a sentence: one line, no control characters, not too long."""
+    line = "".join(c if c.isprintable() else "\ufffd" for c in str(name)[: 2 * most])
+    return line if len(str(name)) <= most else f"{line[:most]}\u2026"
+
+
+def check_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Class names as they are shown: text of one line, each once.
+
+    Control characters, also those that turn the direction of writing, become U+FFFD.
+
+    Raises:
+        BadInput: too many or too long names, an empty one, or one that occurs twice.
+    """
+    if len(names) > MAX_CLASSES:
+        raise BadInput(f"There are {len(names):,} class names: at most {MAX_CLASSES:,} are read.")
+    for name in names:
+        if len(name) > MAX_NAME:
+            raise BadInput(
+                f"The class name {shown(name, 30)!r} is {len(name):,} characters long: at most "
+                f"{MAX_NAME} are read."
+            )
+    tidy = tuple(shown(name, MAX_NAME) for name in names)
+    if "" in tidy:
+        raise BadInput(f"Class {tidy.index('')} has an empty name: give each class its name.")
+    if len(set(tidy)) < len(tidy):
+        seen: set[str] = set()
+        twice = next(name for name in tidy if name in seen or seen.add(name))
+        raise BadInput(f"Two classes are called {shown(twice)!r}: give each its own name.")
+    return tidy
 
 
 def _flatten_labels(y: np.ndarray) -> np.ndarray:

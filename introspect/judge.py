@@ -13,6 +13,7 @@ from introspect.atlas import Atlas
 from introspect.calibration import calibrate, learn_probability
 from introspect.points import Points
 from introspect.ranking import MEASURES, RESAMPLES
+from introspect.recipe import recipe_of
 from introspect.reliability import verdict, weigh
 from introspect.samples import SPLITS, load_samples
 
@@ -84,7 +85,8 @@ def place(atlas: Atlas, data: str | Path) -> Points:
         BadInput: the data cannot be read, do not fit the network, or the network is absent.
     """
     classifier = atlas.classifier
-    samples = load_samples(data, classes=classifier.classes)
+    recipe = recipe_of(atlas.settings)
+    samples = load_samples(data, classes=classifier.classes, recipe=recipe)
     samples = samples.fitted(classifier.input_shape, classifier.classes)
     found = atlas.engine.locate_samples(samples)
     label = np.array(samples.y, np.int64)

@@ -13,6 +13,7 @@ from introspect.atlas import Atlas
 from introspect.errors import BadInput
 from introspect.plugin import Progress
 from introspect.points import OFF_THE_MAP
+from introspect.recipe import recipe_of
 from introspect.samples import load_samples
 from introspect.store import write_file
 
@@ -38,7 +39,8 @@ def write_positions(
         raise BadInput(f"There is no folder {str(out.parent)!r} to write {out.name} in.")
     atlas = Atlas.load(folder)
     classifier = atlas.classifier
-    samples = load_samples(data, classes=classifier.classes)
+    recipe = recipe_of(atlas.settings)
+    samples = load_samples(data, classes=classifier.classes, recipe=recipe)
     samples = samples.fitted(classifier.input_shape, classifier.classes)
     began = time.perf_counter()
     found = atlas.engine.locate_samples(samples, on_batch=on_batch)

@@ -18,8 +18,16 @@ from introspect.datafile import Columns
 from introspect.datasets import DATASETS, read_dataset
 from introspect.errors import BadInput
 from introspect.inputs import as_input
-from introspect.intake import check_ids, check_inputs, check_labels, check_several, check_split
+from introspect.intake import (
+    check_ids,
+    check_inputs,
+    check_labels,
+    check_names,
+    check_several,
+    check_split,
+)
 from introspect.plugin import Progress
+from introspect.recipe import Recipe
 from introspect.sheets import read_sheets
 from introspect.source import read_memory, read_path
 
@@ -51,7 +59,8 @@ class Samples:
     `x` is uint8 `(n, c, h, w)`, where 0..255 stands for 0..1, or float32 `(n, *input)`.
     `y` is the class of each sample, -1 where it has none; `split` indexes `SPLITS`; `ids` name a
     sample for good (bundled sets: place in the official order, test pictures from 60,000 on).
-    `notes` tell, in sentences, what the loader changed or left out.
+    `notes` tell, in sentences, what the loader changed or left out; `recipe`, how files became
+    these inputs, so that new ones are read alike.
     """
 
     x: np.ndarray
@@ -61,6 +70,7 @@ class Samples:
     ids: Int64[np.ndarray, " n"]
     name: str
     notes: tuple[str, ...] = field(default=())
+    recipe: Recipe = field(default=Recipe())
 
     def __post_init__(self) -> None:
         for name in ("x", "y", "split", "ids"):
@@ -136,6 +146,7 @@ class Samples:
             ids=np.concatenate([self.ids, self.ids.max() + 1 + np.arange(len(test))]),
             name=self.name,
             notes=(*self.notes, *test.notes),
+            recipe=self.recipe,
         )
 
     def fitted(self, input_shape: Sequence[int], classes: Sequence[str] | int) -> Samples:
@@ -222,17 +233,19 @@ def load_samples(
     *,
     split: str | None = None,
     classes: Sequence[str] | None = None,
+    recipe: Recipe | None = None,
     on_bytes: Progress | None = None,
 ) -> Samples:
     """Labelled inputs, from wherever they are.
 
     Args:
-        source: `mnist`, `fashion_mnist` or `cifar10`; the path of an .npz, .npy, idx or
-            safetensors file, or of a folder or zip of pictures by class; arrays or tensors
+        source: `mnist`, `fashion_mnist` or `cifar10`; the path of an .npz, .npy, idx, safetensors,
+            parquet or CSV file, or of a folder or zip of pictures by class; arrays or tensors
             `(x, y)`, `{"x": …, "y": …}` or x alone; a DataLoader or Dataset; Samples. A name or
             path may end in `:train`, `:validation` or `:test`.
         split: keep this split only.
         classes: names of all classes, for data that do not tell or hold some of them only.
+        recipe: which columns of a table are read, and how pictures are fitted to one size.
         on_bytes: told the progress of a download.
 
     Raises:
@@ -251,7 +264,7 @@ def load_samples(
     if text in DATASETS:
         columns = read_dataset(text, _cache(), lambda: _bundled(text), on_bytes)
     else:
-        columns = read_path(Path(text).expanduser())
+        columns = read_path(Path(text).expanduser(), recipe)
     samples = make_samples(columns, name=name, classes=classes)
     return replace(samples.of(split), name=f"{name}:{split}") if split else samples
 
@@ -272,7 +285,8 @@ def make_samples(
     """
     x, notes = check_inputs(columns.x)
     n = len(x)
-    own = columns.classes
+    own = columns.classes or columns.recipe.classes or None
+    own = None if own is None else check_names([str(name) for name in own])
     y, names = check_labels(columns.y, n, classes if own is None else own)
     if classes is None and (own is None or len(names) == 1):
         check_several(y, names)
@@ -283,7 +297,7 @@ def make_samples(
         notes = (*notes, note) if note else notes
     split = stratified_split(y) if columns.split is None else check_split(columns.split, n)
     ids = np.arange(n) if columns.ids is None else check_ids(columns.ids, n)
-    return Samples(x, y, split, names, ids, name, (*columns.notes, *notes))
+    return Samples(x, y, split, names, ids, name, (*columns.notes, *notes), columns.recipe)
 
 
 def stratified_split(y: Int64[np.ndarray, " n"], seed: int = 0) -> UInt8[np.ndarray, " n"]:
@@ -308,6 +322,7 @@ def save_samples(samples: Samples, folder: Path) -> None:
         "name": samples.name,
         "notes": samples.notes,
         "fingerprint": samples.fingerprint,
+        "recipe": samples.recipe.document(),
     }
     (folder / "meta.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
 
@@ -322,14 +337,24 @@ def _write_npy(path: Path, array: np.ndarray) -> None:
             file.write(np.ascontiguousarray(array[start : start + step]).data)
 
 
-def decode_upload(path: Path, folder: Path) -> dict[str, Any]:
+def decode_upload(path: Path, folder: Path, chosen: str = "{}") -> dict[str, Any]:
     """What the quarantine child runs on an upload: any data file becomes `save_samples`' folder.
 
     The file's name carries no meaning here, so a name like "mnist" is never looked up.
+
+    Args:
+        chosen: a recipe, as JSON.
     """
-    samples = make_samples(read_path(path), name=path.name.split(".")[0])
+    columns = read_path(path, Recipe.parse(json.loads(chosen)))
+    samples = make_samples(columns, name=path.name.split(".")[0])
     save_samples(samples, folder)
-    return {"n": len(samples), "shape": list(samples.shape), "notes": list(samples.notes)}
+    return {
+        "n": len(samples),
+        "shape": list(samples.shape),
+        "notes": list(samples.notes),
+        "classes": len(samples.classes),
+        "labelled": int((samples.y >= 0).sum()),
+    }
 
 
 def _cache() -> Path:

@@ -12,6 +12,7 @@ import numpy as np
 from introspect.datafile import (
     FIELDS,
     Columns,
+    listed,
     open_zip,
     read_columns,
     read_head,
@@ -20,11 +21,27 @@ from introspect.datafile import (
 )
 from introspect.datasets import IDX_FILES
 from introspect.errors import BadInput
-from introspect.pictures import read_picture_folder, read_picture_zip
+from introspect.intake import shown
+from introspect.pictures import (
+    MAX_MEMBER,
+    Stack,
+    decode_picture,
+    read_picture_folder,
+    read_picture_zip,
+)
+from introspect.recipe import Recipe
+from introspect.tables import read_csv
+
+PARQUET = b"PAR1"
+PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"BM")
+TABLES = (".csv", ".tsv", ".txt")
 
 
-def read_path(path: Path) -> Columns:
+def read_path(path: Path, recipe: Recipe | None = None) -> Columns:
     """Arrays of a data file, of a folder of arrays or idx files, or of pictures by class.
+
+    Args:
+        recipe: what to do with tables, and pictures of many sizes.
 
     Raises:
         BadInput: there is nothing, or it cannot be read; one sentence says why.
@@ -33,8 +50,16 @@ def read_path(path: Path) -> Columns:
         head = read_head(path)
         if path.suffix == ".safetensors":
             return _read_safetensors(path)
-        if head.startswith(b"PK") and not _holds_arrays(path):
-            return read_picture_zip(path)
+        if head.startswith(b"PK") and not holds_arrays(path):
+            return read_picture_zip(path, recipe)
+        if head.startswith(PARQUET):
+            from introspect.parquet import read_parquet
+
+            return read_parquet(path, recipe)
+        if head.startswith(PICTURES) or head[8:12] == b"WEBP":
+            return _read_picture(path, recipe or Recipe())
+        if path.suffix.lower() in TABLES:
+            return read_csv(path, recipe)
         return read_columns(path)
     if (path / "x.npy").exists():
         return _read_folder(path)
@@ -48,7 +73,20 @@ def read_path(path: Path) -> Columns:
         y = np.concatenate(labels) if len(labels) == len(parts) else None
         whole = len(parts) == 2
         return Columns(np.concatenate([p.x for p in parts]), y, split if whole else None)
-    return read_picture_folder(path)
+    if any(path.rglob("*.parquet")):
+        from introspect.parquet import read_parquet_folder
+
+        return read_parquet_folder(path, recipe)
+    return read_picture_folder(path, recipe)
+
+
+def _read_picture(path: Path, recipe: Recipe) -> Columns:
+    if path.stat().st_size > MAX_MEMBER:
+        raise BadInput(f"{path.name} is larger than {MAX_MEMBER >> 20} MB: make it smaller.")
+    name = f"The picture {shown(path.name)}"
+    stack = Stack(path.name, recipe)
+    stack.add(decode_picture(path.read_bytes(), name), name)
+    return Columns(stack.whole(), recipe=recipe)
 
 
 def _read_folder(folder: Path) -> Columns:
@@ -57,18 +95,20 @@ def _read_folder(folder: Path) -> Columns:
         for name in ("x", "y", "split", "ids")
         if (folder / f"{name}.npy").exists()
     }
-    classes, notes = None, ()
+    classes, notes, recipe = None, (), Recipe()
     if (folder / "meta.json").exists():
         try:
             about = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
             classes = [str(name) for name in about["classes"]] or None
             notes = tuple(str(note) for note in about.get("notes", ()))
+            recipe = Recipe.parse(about.get("recipe", {}))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadInput(f"The meta.json in {folder.name} is damaged: save it again.") from error
-    return Columns(**arrays, classes=classes, notes=notes)
+    return Columns(**arrays, classes=classes, notes=notes, recipe=recipe)
 
 
-def _holds_arrays(path: Path) -> bool:
+def holds_arrays(path: Path) -> bool:
+    """Whether a zip is an .npz, whatever it is called."""
     with open_zip(path) as archive:
         return any(name.endswith(".npy") for name in archive.namelist())
 
@@ -86,8 +126,8 @@ def _pick(named: Mapping[str, Any], where: str) -> Columns:
     }
     if found["x"] is None:
         raise BadInput(
-            f"{where} holds {', '.join(list(named)[:8]) or 'nothing'} but no array named x: data "
-            "need x (inputs) and y (labels)."
+            f"{where} holds {listed(named)} but no array named x: data need x (inputs) and y "
+            "(labels)."
         )
     classes = None if found["classes"] is None else found["classes"].tolist()
     return Columns(found["x"], found["y"], found["split"], classes, found["ids"])
