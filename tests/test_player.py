@@ -78,6 +78,17 @@ def test_perturbation_travels_to_within_half_a_level(walk: Trajectory) -> None:
     np.testing.assert_allclose(largest, walk.linf.max(1), rtol=1e-6)
 
 
+def test_answers_that_halves_cannot_tell_apart_travel_as_they_are(
+    atlas: Atlas, ground: Ground, walk: Trajectory
+) -> None:
+    outputs = walk.outputs.copy()
+    outputs[..., :3] = [0.99998, 0.99999, 0.5]
+    sure = replace(walk, outputs=outputs)
+    packed = np.frombuffer(pack_player(atlas, ground, sure, "#5").parts["predicted"], "<u2")
+    assert (sure.outputs.astype(np.float16).argmax(2) != sure.predicted).any()
+    np.testing.assert_array_equal(packed.reshape(sure.predicted.shape), sure.predicted)
+
+
 def test_walk_that_never_moves_is_packed_as_nothing() -> None:
     levels, largest = pack_delta(np.zeros((2, 3, 4), np.float32))
     assert not levels.any() and not largest.any()

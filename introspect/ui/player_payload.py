@@ -1,7 +1,8 @@
 """What the attack player in the browser is made of: one attack as bytes under their content hash.
 
 The perturbation travels as 255 levels between ± its largest value on each path, probabilities as
-16-bit floats, everything else as 32-bit floats: a screen cannot show more.
+16-bit floats, everything else as 32-bit floats: a screen cannot show more. The answers travel too:
+16-bit floats make sure outputs equal, so that the highest is not told from them.
 """
 
 from __future__ import annotations
@@ -198,6 +199,7 @@ def pack_player(
         "clean": walk.clean.astype("<f4").tobytes(),
         "delta": delta.tobytes(),
         "outputs": walk.outputs.astype("<f2").tobytes(),
+        "predicted": walk.predicted.astype("<u2").tobytes(),
         "series": np.concatenate(series).tobytes(),
         **ground.parts,
     }

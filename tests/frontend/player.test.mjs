@@ -21,6 +21,7 @@ function small(change = {}) {
     clean: Float32Array.of(0, 0.25, 0.5, 1).buffer,
     delta: delta.buffer,
     outputs: Uint16Array.from(answers.flat(), (v) => half.get(v)).buffer,
+    predicted: Uint16Array.of(0, 0, 1, 1, 0, 0, 0, 0).buffer,
     series: Float32Array.from(series).buffer,
     places: Float32Array.of(0, 1, 2, 0, 1, 2).buffer,
     codes: Uint8Array.of(0, 1, 2).buffer,

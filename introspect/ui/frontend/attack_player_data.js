@@ -19,7 +19,7 @@ const SERIES = ["log_error", "log_error_map", "linf", "l2", "stalled"];
 export class Attack {
   /**
    * @param manifest what `player_payload.pack_player` describes
-   * @param parts {delta, clean, outputs, series, places, codes, chart}: ArrayBuffers by name
+   * @param parts {delta, clean, outputs, predicted, series, places, codes, chart}: ArrayBuffers by name
    */
   constructor(manifest, parts) {
     this.manifest = manifest;
@@ -37,13 +37,7 @@ export class Attack {
     SERIES.forEach((name, i) => {
       this[name] = all.subarray((2 + i) * size, (3 + i) * size);
     });
-    this.predicted = new Uint16Array(size);
-    const k = this.classes.length;
-    for (let at = 0; at < size; at++) {
-      let best = 0;
-      for (let c = 1; c < k; c++) if (this.outputs[at * k + c] > this.outputs[at * k + best]) best = c;
-      this.predicted[at] = best;
-    }
+    this.predicted = new Uint16Array(parts.predicted);
     // A picture may travel for some of the steps only, when all of them would be too many bytes.
     this.frameOf = new Int32Array(this.steps);
     for (let step = 0, frame = 0; step < this.steps; step++) {
