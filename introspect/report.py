@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from introspect.bundled import sample_atlases
-from introspect.reproduce import NOTHING, TWINS, Claim, Report, Reproduction, reproduce
+from introspect.reproduce import NOT_RUN, NOTHING, TWINS, Claim, Report, Reproduction, reproduce
 from introspect.store import write_file, writing
 
 HEADS = ("Data", "Figure", "Claim", "Paper", "Ours", "How it was run", "Verdict")
@@ -83,10 +83,12 @@ def _within(name: str, report: Report) -> Report:
 def _page(found: Sequence[Reproduction]) -> str:
     head = "".join(f"<th>{name}</th>" for name in HEADS)
     rows = "".join(_row(one, claim) for one in found for claim in one.claims)
-    held = [claim.held for one in found for claim in one.claims]
+    said = [claim.verdict for one in found for claim in one.claims]
+    left = said.count(NOT_RUN)
     sum_up = (
-        f"Of {len(held)} claims {held.count(True)} held, {held.count(False)} did not, and for "
-        f"{held.count(None)} there is {NOTHING}."
+        f"Of {len(said) - left} claims {said.count('held')} held, {said.count('did not hold')} did "
+        f"not, and for {said.count(NOTHING)} there is {NOTHING}."
+        + (f" {left} {'was' if left == 1 else 'were'} not run." if left else "")
     )
     ran = "; ".join(f"{_data(one)} ({one.name}): {one.seconds:.0f} s" for one in found)
     return (

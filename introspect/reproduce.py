@@ -25,13 +25,13 @@ from introspect.experiments import (
     sorting,
     voting,
 )
-from introspect.experiments.base import NOTHING, Claim, Effort, Found, Tell
+from introspect.experiments.base import NOT_RUN, NOTHING, Claim, Effort, Found, Tell
 from introspect.experiments.noise import TWINS
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-__all__ = ["NOTHING", "TWINS", "Claim", "Effort", "Report", "Reproduction", "reproduce"]
+__all__ = ["NOTHING", "NOT_RUN", "TWINS", "Claim", "Effort", "Report", "Reproduction", "reproduce"]
 
 Report = Tell
 STAGES: tuple[tuple[str, Callable[[Atlas, Effort, Tell | None], Found]], ...] = (
@@ -95,7 +95,7 @@ def reproduce(
         try:
             found = run(atlas, effort, report)
         except BadInput as problem:
-            found = Found([Claim(stage, str(problem), "", "not run", "", None)])
+            found = Found([Claim(stage, str(problem), "", NOT_RUN, "", None)])
         claims += found.claims
         figures |= found.figures
         seconds[stage] = round(time.monotonic() - begun, 1)

@@ -83,6 +83,15 @@ def test_accuracy_and_gap_are_those_of_the_stored_rows(atlas: Atlas, found: Repr
     assert claim.ours == f"{gap:.2f} decades between the medians" and claim.held == (gap >= 2)
 
 
+def test_samples_without_a_label_are_not_counted_as_wrong(atlas: Atlas) -> None:
+    points, test = atlas.points, np.flatnonzero(atlas.points.split == 2)
+    label, correct = points.label.copy(), points.correct.copy()
+    label[test[::2]], correct[test[::2]] = -1, False
+    half = replace(atlas, points=replace(points, label=label, correct=correct))
+    claim = mapping.run(half, LITTLE).claims[0]
+    assert claim.ours == f"{points.correct[test[1::2]].mean():.2%} of {len(test[1::2])}"
+
+
 def test_every_figure_holds_numbers_and_every_stage_its_seconds(found: Reproduction) -> None:
     assert len(found.figures) >= 5
     for figure in found.figures.values():
@@ -214,6 +223,7 @@ def test_experiment_that_an_atlas_does_not_allow_says_why_and_the_others_go_on(
     monkeypatch.setattr("introspect.reproduce.STAGES", stages)
     claims = reproduce(atlas, effort=LITTLE).claims
     assert claims[-1].claim == "There is nothing to train on." and claims[-1].ours == "not run"
+    assert claims[-1].verdict == "not run"
     assert "right answers" in claims[0].claim
 
 
@@ -274,7 +284,7 @@ def test_report_shows_names_as_text_their_data_set_and_the_table_as_json(
     claims = tuple(
         Claim("fig. 1", f"<b>{held}</b>", "1 %", "2 %", "by hand", held)
         for held in (True, False, None)
-    )
+    ) + (Claim("Ensemble", "Too few samples.", "", "not run", "", None),)
     made = Reproduction("<script>alert(1)</script>", "cifar10", claims, {}, 1.25, {"Map": 1.2})
     monkeypatch.setattr("introspect.report.reproduce", lambda *rest: made)
     path = tmp_path / "mine.atlas"
@@ -282,12 +292,14 @@ def test_report_shows_names_as_text_their_data_set_and_the_table_as_json(
     answer = write_report(tmp_path / "out", [str(path)])
     page = (tmp_path / "out" / "index.html").read_text("utf-8")
     assert "<script>alert" not in page and "&lt;b&gt;True&lt;/b&gt;" in page
-    assert page.count("<td>CIFAR-10</td>") == 3 and page.count("<table>") == 1
-    assert "Of 3 claims 1 held, 1 did not" in page
+    assert page.count("<td>CIFAR-10</td>") == 4 and page.count("<table>") == 1
+    assert "Of 3 claims 1 held, 1 did not, and for 1 there is no number in the paper." in page
+    assert "1 was not run." in page
     kept = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
     assert kept == answer and kept["stages"][made.name] == {"Map": 1.2}
     rows = kept["claims"][made.name]
-    assert [row["verdict"] for row in rows] == ["held", "did not hold", "no number in the paper"]
+    said = ["held", "did not hold", "no number in the paper", "not run"]
+    assert [row["verdict"] for row in rows] == said
     assert {row["data"] for row in rows} == {"CIFAR-10"}
 
 

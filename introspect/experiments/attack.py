@@ -41,8 +41,10 @@ def run_one(atlas: Atlas, effort: Effort, tell: Tell | None = None) -> Found:
                 "fig. 6",
                 "on the way the estimated error rises before the answer changes",
                 "a picture",
-                f"the alarm sounds first in {int(first.sum())} of {int(arrived.sum())}",
-                "ê(h) above the level that 1 % of right validation answers exceed",
+                f"the alarm sounds no later than the answer changes in {int(first.sum())} of "
+                f"{int(arrived.sum())}",
+                "ê(h) above the level that 1 % of right validation answers exceed; held: in more "
+                "than half",
                 bool(first.sum() > arrived.sum() / 2) if arrived.any() else None,
             ),
         ]

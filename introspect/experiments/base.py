@@ -20,13 +20,15 @@ Tell = Callable[[str, int, int], None]
 
 PAPERS_SAMPLE = "test:907"
 NOTHING = "no number in the paper"
+NOT_RUN = "not run"
 
 
 @dataclass(frozen=True)
 class Claim:
     """One row of the table: what the paper says, what came out here, and whether it held.
 
-    `held` is None where the paper gives nothing to compare with.
+    `held` is None where the paper gives nothing to compare with, and where `ours` is "not run"
+    because the atlas does not allow the experiment.
     """
 
     figure: str
@@ -38,6 +40,8 @@ class Claim:
 
     @property
     def verdict(self) -> str:
+        if self.ours == NOT_RUN:
+            return NOT_RUN
         return {True: "held", False: "did not hold", None: NOTHING}[self.held]
 
 
