@@ -198,6 +198,8 @@ def check_graph(graph: Graph, tensors: Iterable[str]) -> None:
             raise BadInput(f"The operation {node.op[:80]} is not known to Introspect.")
         if not PATH.fullmatch(node.path) or not PATH.fullmatch(node.word):
             raise BadInput(f"A layer has the impossible name {node.path[:60]!r}.")
+        if "out" in node.kwargs:
+            raise BadInput(f"{node.op[:80]} would write over a tensor that it is given.")
         if base(node.op) in FACTORIES and not isinstance(node.kwargs.get("device"), Here):
             raise BadInput(f"{node.op[:80]} must make its tensor where the input is.")
         for name in used(node):

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 
 from introspect.activation import ACTIVATIONS, NORMALISED, WEIGHTED
 from introspect.formats import onnx_operators
+from introspect.formats.guards import GATES, guarded
 
 ATEN = frozenset(
     """_softmax _log_softmax _to_copy abs absolute acos adaptive_avg_pool1d adaptive_avg_pool2d
@@ -78,7 +79,7 @@ VIEWS = frozenset(
     """view view_as reshape reshape_as flatten unflatten transpose t numpy_T swapaxes permute
     movedim squeeze unsqueeze expand expand_as broadcast_to slice select narrow split
     split_with_sizes chunk tensor_split unbind alias detach contiguous to type_as diagonal unfold
-    resolve_conj resolve_neg clone _unsafe_view lift_fresh_copy""".split()
+    resolve_conj resolve_neg clone _unsafe_view lift_fresh_copy einsum""".split()
 )
 """What they give may share memory with their first argument."""
 
@@ -132,33 +133,6 @@ _PLAIN: dict[str, Callable[..., Any]] = {
 """torch's own way to the same operation, some microseconds shorter where no keyword is given."""
 
 
-def _recurrent(function: Callable[..., Any]) -> Callable[..., Any]:
-    """torch's own reads outside of the states it starts from where their shapes do not fit."""
-
-    @functools.wraps(function)
-    def checked(x, start, weights, biases, layers, dropout, train, both, batch_first):
-        states = start if isinstance(start, list) else [start]
-        each = 4 if biases else 2
-        ways = 2 if both else 1
-        fits = 1 <= layers <= 1000 and len(weights) == each * layers * ways and x.dim() == 3
-        if fits:
-            hidden = weights[1].shape[-1]
-            shape = (layers * ways, x.shape[0 if batch_first else 1], hidden)
-            fits = all(state.shape == shape for state in states)
-            gates = weights[0].shape[0]
-            fits &= hidden > 0 and gates % hidden == 0
-            for i in range(0, len(weights), each):
-                wide = x.shape[2] if i < each * ways else hidden * ways
-                wanted = [(gates, wide), (gates, hidden), (gates,), (gates,)][:each]
-                got = [tuple(w.shape) for w in weights[i : i + each]]
-                fits &= got == wanted
-        if not fits:
-            raise ValueError("the weights or states of a recurrent layer have impossible shapes")
-        return function(x, start, weights, biases, layers, dropout, train, both, batch_first)
-
-    return checked
-
-
 def _number(compute: Callable[..., Any]) -> Callable[..., Any]:
     """Arithmetic on sizes that cannot be led to a list or to a number of a million digits."""
 
@@ -177,8 +151,6 @@ _SIZES: dict[str, Callable[..., Any]] = {
 _SIZES |= {name: _number(getattr(math, name)) for name in ("ceil", "floor", "trunc")}
 _SIZES |= {"max": _number(max), "min": _number(min), "float": _number(float)}
 _SIZES |= {"and": _number(operator.and_), "or": _number(operator.or_)}
-
-_RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 
 TRAINING = {
     "batch_norm": {"training": False},
@@ -209,13 +181,16 @@ def function_of(op: str) -> Callable[..., Any] | None:
         if name not in ATEN or not hasattr(torch.ops.aten, name):
             return None
         packet = getattr(torch.ops.aten, name)
-        if overload not in packet.overloads() or overload.endswith("out"):
+        if overload not in packet.overloads():
             return None
         found = getattr(packet, overload)
-        if name in _RECURRENT:
-            # Packed sequences have other arguments; exported networks do not.
-            return _recurrent(found) if overload == "input" else None
-        return found
+        # Not all that write over a tensor they are given have "out" in their name.
+        if any(argument.is_out for argument in found._schema.arguments):
+            return None
+        # Packed sequences have other arguments; exported networks do not.
+        if name in GATES and overload != "input":
+            return None
+        return guarded(name, found)
     if family == "onnx":
         return onnx_operators.FUNCTIONS.get(rest)
     return _SIZES.get(rest) if family == "size" else None
