@@ -17,10 +17,10 @@ import torch
 
 from introspect.errors import BadInput
 from introspect.formats.canonical import Canonical
+from introspect.formats.members import MEMBERS, check_list
 from introspect.formats.pickled import strange_globals, tell_strange
 from introspect.formats.safetensors import TENSORS, read_tensors
 
-MEMBERS = 200_000
 WEIGHTS_BYTES = 4 << 30
 LEGACY_BYTES = 2 << 30
 NAME = 300
@@ -78,6 +78,7 @@ def _check_container(path: Path) -> bool:
             raise BadInput(f"{name} is too large for the old format: save it again with torch.")
         return False
     try:
+        check_list(path)
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:

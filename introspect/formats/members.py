@@ -14,6 +14,8 @@ from introspect.errors import BadInput
 MEMBERS = 200_000
 TOTAL = 8 << 30
 LIST_BYTES = 32 << 20
+LARGE_END, LOCATOR = 56, 20
+"""Bytes of the end of a zip for large files, and of what says where it is."""
 ENCRYPTED = 0x1 | 0x40 | 0x2000
 DAMAGE = (
     zipfile.BadZipFile,
@@ -40,28 +42,42 @@ def open_stored(
         BadInput: anything else, also while the archive is open.
     """
     try:
-        _check_list(path)
+        check_list(path)
         with zipfile.ZipFile(path) as archive:
             yield archive, _check_members(path, archive)
     except DAMAGE as error:
         raise BadInput(f"{path.name} is damaged or cut short: save or upload it again.") from error
 
 
-def _check_list(path: Path) -> None:
-    """Bounds the list of members, which the standard library reads whole, before it is read."""
+def check_list(path: Path) -> None:
+    """Bounds the list of members, which the standard library reads whole, before it is read.
+
+    The end of a zip tells where the list is, and an end for large files before it overrules that
+    whether it is needed or not: so does the standard library.
+
+    Raises:
+        zipfile.BadZipFile: there is no end of a zip.
+        BadInput: the list is longer than any model's.
+    """
     size = path.stat().st_size
+    before = max(0, size - (1 << 16) - 128)
     with path.open("rb") as stream:
-        stream.seek(max(0, size - (1 << 16) - 128))
+        stream.seek(before)
         tail = stream.read()
-    at = tail.rfind(b"PK\x05\x06")
-    if at < 0 or len(tail) < at + 22:
-        raise zipfile.BadZipFile
-    length = struct.unpack_from("<I", tail, at + 12)[0]
-    if length == 0xFFFFFFFF:
-        large = tail.rfind(b"PK\x06\x06")
-        length = struct.unpack_from("<Q", tail, large + 40)[0] if large >= 0 else size
-    if length > min(LIST_BYTES, size):
-        raise BadInput(f"{path.name} lists far more files than a model has.")
+        at = tail.rfind(b"PK\x05\x06")
+        if at < 0 or len(tail) < at + 22:
+            raise zipfile.BadZipFile
+        length = struct.unpack_from("<I", tail, at + 12)[0]
+        large = at - LOCATOR - LARGE_END
+        if large >= 0 and tail[large:].startswith(b"PK\x06\x06"):
+            if tail[large + LARGE_END :].startswith(b"PK\x06\x07"):
+                length, at = struct.unpack_from("<Q", tail, large + 40)[0], large
+        if length > min(LIST_BYTES, before + at):
+            raise BadInput(f"{path.name} lists far more files than a model has.")
+        stream.seek(before + at - length)
+        # a member takes much more memory than its line in the list
+        if stream.read(length).count(b"PK\x01\x02") > MEMBERS:
+            raise BadInput(f"{path.name} lists far more files than a model has.")
 
 
 def _check_members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from introspect.errors import BadInput
+from introspect.formats.members import check_list
 
 HEAD = 4096
-LISTED = 200_000
-LIST_BYTES = 32 << 20
 NATIVE = (b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
 CHECKPOINTS = (".pt", ".pth", ".ckpt", ".th", ".pkl")
 EXPORT = "introspect export my_module:build model.pt2"
@@ -141,30 +140,17 @@ def _is_onnx(head: bytes) -> bool:
 
 def _sniff_zip(path: Path) -> Sniffed:
     try:
-        _check_list(path)
+        check_list(path)
         with zipfile.ZipFile(path) as archive:
             infos = archive.infolist()
             names = [info.filename for info in infos]
-            if len(names) > LISTED:
-                raise zipfile.BadZipFile
             inner = [name.partition("/")[2] for name in names]
             return _by_members(path, archive, infos, names, inner)
+    except BadInput as error:
+        return Sniffed("", "a zip of very many files", str(error))
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError,
-            struct.error):  # fmt: skip
+            struct.error, OverflowError):  # fmt: skip
         return _refuse(path, "a damaged or cut-short zip", "save or upload it again")
-
-
-def _check_list(path: Path) -> None:
-    """Bounds the list of members before the standard library reads it whole."""
-    with path.open("rb") as stream:
-        stream.seek(max(0, path.stat().st_size - (1 << 16) - 22))
-        tail = stream.read()
-    at = tail.rfind(b"PK\x05\x06")
-    if at < 0 or len(tail) < at + 22:
-        raise zipfile.BadZipFile
-    length = struct.unpack_from("<I", tail, at + 12)[0]
-    if length != 0xFFFFFFFF and length > LIST_BYTES:
-        raise zipfile.BadZipFile
 
 
 def _by_members(
