@@ -28,6 +28,7 @@ from introspect.store import cache_dir
 
 if TYPE_CHECKING:
     from introspect.evolution import Evolution
+    from introspect.window import Window
 
 __all__ = ["Atlas", "Chart", "Points", "Positions", "Thumbs"]
 
@@ -355,8 +356,16 @@ class Atlas:
 
         return build_atlas(classifier, samples, **settings)
 
-    def open(self, port: int | None = None) -> None:
-        """Opens the app in the browser on this atlas, and returns when it is closed."""
+    def open(self, port: int | None = None, browser: bool = True) -> Window:
+        """Opens the app on this atlas in the browser, and goes on at once.
+
+        Args:
+            port: where it listens; any free one when None.
+            browser: whether to show it, or only to run it.
+
+        Returns:
+            A handle: `.url`, `.selection` (ids drawn round on the map), `.wait()`, `.close()`.
+        """
         from introspect.atlas_folder import open_in_browser
 
-        open_in_browser(self, port)
+        return open_in_browser(self, port, browser)

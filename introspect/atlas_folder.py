@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
-import tempfile
 from collections import OrderedDict
 from itertools import pairwise
 from pathlib import Path
@@ -33,6 +29,7 @@ from introspect.recording import Recording
 from introspect.sheets import write_sheets
 from introspect.store import open_folder, write_folder
 from introspect.tap import Tap
+from introspect.window import Window
 
 _NETS = ("encoder", "decoder", "map_estimator", "estimator")
 _MAX_SETTINGS = 4 * 2**20
@@ -303,11 +300,6 @@ def _check_widths(nets: dict[str, nn.Sequential], p: int, k: int) -> None:
             )
 
 
-def open_in_browser(atlas: Atlas, port: int | None = None) -> None:
-    """Runs `introspect app` on the atlas; an unsaved one is saved into a temporary folder first."""
-    command = [sys.executable, "-m", "introspect.cli", "app"]
-    ports = ["--port", str(port)] if port else []
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"{atlas.name}.atlas"
-        atlas.save(path)
-        subprocess.run([*command, os.fspath(path), *ports], check=False)
+def open_in_browser(atlas: Atlas, port: int | None = None, browser: bool = True) -> Window:
+    """Runs `introspect app` on a copy of the atlas in a temporary folder."""
+    return Window(atlas.save, atlas.name, port, browser)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from introspect.estimator import features
 from introspect.plugin import Progress
 from introspect.samples import Samples
 from introspect.tap import Tap
+from introspect.thrift import Thrift
 
 BATCH = 1024
 
@@ -167,17 +169,19 @@ class Engine:
     ) -> Positions:
         parts: list[Positions] = []
         done = 0
+        thrift = Thrift()
         for x in batches:
-            # cuDNN's TF32 keeps ten bits; the same picture must come out at the same place.
-            with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-                z, logits, log_error, log_error_map, off_map = self.read(x.to(self.device))
-            outputs = self.classifier.link_outputs(logits)
-            parts.append(
-                Positions(
-                    *(v.cpu().numpy() for v in (z, outputs, log_error, log_error_map, off_map))
-                )
-            )
+            parts += thrift.run(partial(self._position, x), len(x))
             done += len(x)
             if on_batch is not None and on_batch(done, count) is False:
                 raise Cancelled("Locating was stopped.")
         return parts[0] if len(parts) == 1 else Positions.joined(parts)
+
+    def _position(self, x: Tensor, start: int, stop: int) -> Positions:
+        # cuDNN's TF32 keeps ten bits; the same picture must come out at the same place.
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            z, logits, log_error, log_error_map, off_map = self.read(x[start:stop].to(self.device))
+        outputs = self.classifier.link_outputs(logits)
+        return Positions(
+            *(v.cpu().numpy() for v in (z, outputs, log_error, log_error_map, off_map))
+        )

@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from introspect.samples import Samples
 from introspect.shards import Shards, journal_of, map_array
 from introspect.store import write_file, writing
 from introspect.tap import Tap
+from introspect.thrift import Thrift
 
 __all__ = ["Recording", "Tap", "half_squared_error", "read_recording", "record"]
 
@@ -143,7 +145,7 @@ def record(
         folder: where to keep it; in memory when left out.
         layers: names from `classifier.layers`; the hidden ones when left out.
         reduction: see `Tap`.
-        batch: samples a forward pass.
+        batch: samples a forward pass; halved as often as the memory does not hold it.
         device: "auto" (a GPU when there is one), "cpu" or "cuda".
         on_batch: called with (samples done, n).
 
@@ -245,6 +247,7 @@ def _fill(
 ) -> bool:
     """Fills the shards that are missing; False where an activation does not fit the type of h."""
     n = len(samples)
+    thrift = Thrift()
     # cuDNN's TF32 keeps ten bits; the same picture must come out at the same place everywhere.
     precise = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
     with torch.inference_mode(), precise:
@@ -254,7 +257,7 @@ def _fill(
                 rows = {k: v[a - start : a - start + batch] for k, v in block.items()}
                 b = a + len(rows["h"])
                 x = samples.floats(slice(a, b))
-                _record_batch(tap, x, rows)
+                thrift.run(partial(_record_part, tap, x, rows), len(x))
                 if not all(_all_finite(torch.from_numpy(rows[k])) for k in ("h", "logits")):
                     _blame(tap, x, samples.ids[a:b])
                     return False
@@ -262,6 +265,13 @@ def _fill(
                     raise Cancelled("The recording was stopped; what is done is kept.")
             shards.put(start)
     return True
+
+
+def _record_part(
+    tap: Tap, x: torch.Tensor, rows: dict[str, np.ndarray], start: int, stop: int
+) -> None:
+    part = {name: values[start:stop] for name, values in rows.items()}
+    _record_batch(tap, x[start:stop], part)
 
 
 def _record_batch(tap: Tap, x: torch.Tensor, rows: dict[str, np.ndarray]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +11,13 @@ import numpy as np
 import streamlit as st
 
 from introspect.errors import BadInput
+from introspect.space import whose
+from introspect.store import write_file
 from introspect.ui import confusion_matrix
 from introspect.ui.pinned import show
 from introspect.ui.selection import chosen_rows, to_columns, to_csv
 from introspect.ui.wording import plain
+from introspect.window import VARIABLE
 
 if TYPE_CHECKING:
     from introspect.atlas import Atlas
@@ -35,6 +40,7 @@ def draw(
 ) -> None:
     """Draws the selection below the map; nothing when there is none."""
     if raw is None:
+        _tell_program([])
         return
     points, classes = atlas.points, atlas.classifier.classes
     try:
@@ -42,6 +48,7 @@ def draw(
     except BadInput as problem:
         st.error(plain(problem))
         return
+    _tell_program(points.id[rows].tolist())
     labelled = points.label[rows] >= 0
     wrong = int((labelled & (points.label[rows] != points.predicted[rows])).sum())
     with st.container(border=True, key=f"chosen-{name}"):
@@ -69,6 +76,13 @@ def draw(
             _tell_rest(len(rows))
         with pairs:
             confusion_matrix.draw(points, rows, classes, name)
+
+
+def _tell_program(ids: list[int]) -> None:
+    """Leaves the chosen ids for the program that has opened the app, where one has."""
+    named = os.environ.get(VARIABLE)
+    if named and whose() is None:
+        write_file(named, json.dumps(ids).encode(), durable=False)
 
 
 def _share(wrong: int, labelled: int) -> str:
