@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from jaxtyping import Float16, Float32, Float64, Int64
+from jaxtyping import Bool, Float16, Float32, Float64, Int64
 
 from introspect.classifier import Classifier
 from introspect.errors import BadInput, Cancelled
@@ -222,7 +222,7 @@ def evolve(
             "This atlas came without its network or inputs, so its training cannot be followed: "
             "build it again with checkpoints."
         )
-    rows = watched(atlas.points, count, seed)
+    rows = watched(atlas.points, count, seed, atlas.kept.mask(len(atlas.points)))
     told = _Told(on_batch, len(found) * len(rows))
     snapshots: list[dict[str, torch.Tensor]] = []
     try:
@@ -234,11 +234,21 @@ def evolve(
     return _joined(atlas.points, rows, found, snapshots)
 
 
-def watched(points: Points, count: int = COUNT, seed: int = 0) -> Int64[np.ndarray, " n"]:
-    """Rows of the samples that are followed: of the test split, seeded, in rising order."""
+def watched(
+    points: Points,
+    count: int = COUNT,
+    seed: int = 0,
+    at_hand: Bool[np.ndarray, " rows"] | None = None,
+) -> Int64[np.ndarray, " n"]:
+    """Rows of the samples that are followed: of the test split, seeded, in rising order.
+
+    Args:
+        at_hand: which rows can be run; all of them when left out.
+    """
     if count < 1:
         raise BadInput(f"{count} samples are too few to follow: choose 1 or more.")
-    rows = np.flatnonzero(points.split == SPLITS.index("test"))
+    here = np.ones(len(points), bool) if at_hand is None else at_hand
+    rows = np.flatnonzero(here & (points.split == SPLITS.index("test")))
     if not len(rows):
         raise BadInput("This atlas has no test samples to follow: build it with a test split.")
     return rows[np.sort(np.random.default_rng(seed).permutation(len(rows))[:count])]

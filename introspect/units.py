@@ -96,7 +96,10 @@ def read_strongest(atlas: Atlas) -> Strongest | None:
 
 
 def _file(atlas: Atlas) -> Path:
-    return cache_dir() / "strongest" / f"{atlas.fingerprint[:24]}.safetensors"
+    kept = atlas.kept
+    # Found among some rows only, they must not stand for all when the rest comes to this machine.
+    some = "" if kept is None or len(kept) == len(atlas.points) else f"-{len(kept)}"
+    return cache_dir() / "strongest" / f"{atlas.fingerprint[:24]}{some}.safetensors"
 
 
 def _keep(found: Strongest, file: Path) -> None:
@@ -138,13 +141,18 @@ class Ablation:
 def choose_rows(atlas: Atlas, count: int = TRIED, seed: int = 0) -> Int64[np.ndarray, " m"]:
     """Labelled test rows drawn at random, in ascending order; of any split where none is for tests.
 
+    Only rows whose inputs are at hand, where some are.
+
     Raises:
         BadInput: no row has a label, so there is no accuracy to see.
     """
     points = atlas.points
-    rows = np.flatnonzero((points.split == SPLITS.index("test")) & (points.label >= 0))
+    fits = points.label >= 0
+    if atlas.kept is not None:
+        fits &= atlas.kept.mask(len(points))
+    rows = np.flatnonzero(fits & (points.split == SPLITS.index("test")))
     if not len(rows):
-        rows = np.flatnonzero(points.label >= 0)
+        rows = np.flatnonzero(fits)
     if not len(rows):
         raise BadInput("No sample of this atlas has a label, so accuracy cannot be told.")
     return np.sort(np.random.default_rng(seed).permutation(rows)[:count])

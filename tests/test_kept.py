@@ -11,13 +11,18 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from introspect import kept as kept_module
+from introspect import units
 from introspect.archive import pack
 from introspect.atlas import Atlas
 from introspect.errors import BadInput
+from introspect.evolution import watched
+from introspect.experiments.base import papers_row
 from introspect.flow import choose_rows
 from introspect.kept import Kept, find_rest, read_kept
 from introspect.samples import Samples
+from introspect.ui.chooser import _first
 from introspect.ui.recheck import recheck
+from introspect.ui.sample_card import caption
 from introspect.units import find_strongest, strongest
 
 
@@ -85,6 +90,29 @@ def test_the_same_place_is_checked_on_kept_rows(part: Atlas, rows: np.ndarray) -
 def test_attacks_on_many_draw_from_the_kept_rows(part: Atlas, rows: np.ndarray) -> None:
     found = choose_rows(part, 400, split="all")
     assert 250 < len(found) <= len(rows) and np.isin(found, rows).all()
+
+
+def test_whatever_runs_samples_of_its_own_choice_takes_those_at_hand(
+    part: Atlas, rows: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert part.kept is not None
+    few = rows[7::3]
+    monkeypatch.setitem(vars(part), "kept", Kept(few, part.kept.samples[7::3]))
+    here = part.kept.mask(len(part.points))
+    followed = watched(part.points, 30, at_hand=here)
+    for chosen in (units.choose_rows(part, 50), followed, [_first(part), papers_row(part)]):
+        assert len(chosen) and np.isin(chosen, few).all()
+        assert len(part.inputs(chosen)) == len(chosen)
+    assert f"compared with the {len(few):,} whose inputs are at hand" in caption(part, 1)
+
+
+def test_strongest_of_some_rows_do_not_stand_for_all_once_the_rest_is_there(
+    atlas: Atlas, part: Atlas, rows: np.ndarray
+) -> None:
+    assert np.isin(strongest(part).rows, rows).all()
+    whole = replace(part, made_of=atlas.samples)
+    assert whole.fingerprint == part.fingerprint
+    assert not np.isin(strongest(whole).rows, rows).all()
 
 
 def test_zipped_and_saved_again_the_kept_inputs_travel_along(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -102,11 +103,17 @@ class Effort:
 
 
 def papers_row(atlas: Atlas) -> int:
-    """The row of the paper's sample #907 of the test set, or the first test sample."""
-    try:
-        return atlas.points.row_of(PAPERS_SAMPLE)
-    except BadInput:
-        return int(np.flatnonzero(atlas.points.split == 2)[0])
+    """The row of the paper's sample #907 of the test set, or the first test sample at hand."""
+    n = len(atlas.points)
+    here = np.ones(n, bool) if atlas.kept is None else atlas.kept.mask(n)
+    with contextlib.suppress(BadInput):
+        row = atlas.points.row_of(PAPERS_SAMPLE)
+        if here[row]:
+            return row
+    test = np.flatnonzero(here & (atlas.points.split == 2))
+    if not len(test):
+        raise BadInput("The inputs of the test samples are not at hand, so none can be attacked.")
+    return int(test[0])
 
 
 def sample_name(atlas: Atlas, row: int) -> str:

@@ -169,8 +169,10 @@ def _first(atlas: Atlas) -> int:
     pinned = _pinned(atlas)
     if pinned is not None:
         return pinned
-    test = np.flatnonzero(atlas.points.split == SPLITS.index("test"))
-    return int(test[0]) if len(test) else 0
+    n = len(atlas.points)
+    here = np.ones(n, bool) if atlas.kept is None else atlas.kept.mask(n)
+    test = here & (atlas.points.split == SPLITS.index("test"))
+    return int((test if test.any() else here).argmax())
 
 
 def _pinned(atlas: Atlas) -> int | None:

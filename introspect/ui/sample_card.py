@@ -242,6 +242,9 @@ def _show(
 def caption(atlas: Atlas, count: int) -> str:
     """The card explained to a newcomer, in Markdown."""
     p, layers = atlas.engine.tap.p, len(atlas.engine.tap.spans)
+    here = len(atlas.points) if atlas.kept is None else len(atlas.kept)
+    some = here < len(atlas.points)
+    others = f"the {here:,} whose inputs are at hand" if some else "every recorded one"
     two = (
         " The difference, A minus B, is orange where A is stronger and blue where B is: the units "
         "and the classes in which the network tells the two apart."
@@ -257,5 +260,5 @@ def caption(atlas: Atlas, count: int) -> str:
         "is one bright path along the band "
         "of its class; a doubtful one is pale, or lights several. ê(h) estimates the error from "
         f"all activations, ê(z) from the place on the map alone.{two} The nearest samples are "
-        "exact: compared with every recorded one over all activations, not on the map."
+        f"exact: compared with {others} over all activations, not on the map."
     )
