@@ -23,6 +23,7 @@ MAX_BYTES = 16 << 30
 """Largest array data taken from one file, in bytes after decompression."""
 
 _FREE_BYTES = 64 << 20
+_SIDE = 1 << 50
 _MAX_RATIO = 300
 # zipfile raises RuntimeError for a password and for methods it does not know
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, RuntimeError)
@@ -197,7 +198,7 @@ def _read_npy_header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], bool
             f"{where} holds Python objects, which Introspect never unpickles: save it as a plain "
             "number array, for example with np.asarray(values, dtype='float32')."
         )
-    if any(type(side) is not int or side < 0 for side in shape) or len(shape) > 8:
+    if any(type(side) is not int or not 0 <= side < _SIDE for side in shape) or len(shape) > 8:
         raise BadInput(f"{where} says it has the shape {shown(shape)}: it is damaged.")
     if dtype.kind not in "buifcUSmM":
         raise BadInput(f"{where} holds records of type {shown(dtype)}: save plain numbers.")

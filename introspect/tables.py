@@ -86,7 +86,8 @@ def _lines(file: IO[bytes], where: str) -> Iterator[str]:
         number += 1
         if len(line) > MAX_LINE:
             raise BadInput(
-                f"Line {number:,} of {where} is longer than {MAX_LINE >> 20} MB: is it a table?"
+                f"Line {number:,} of {where} is longer than {MAX_LINE >> 20} MB: give a table with "
+                "one line for each sample."
             )
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -108,8 +109,8 @@ def _gather(reader: Iterator[list[str]], where: str) -> Table:
     head = next(reader)
     if len(head) > MAX_COLUMNS:
         raise BadInput(
-            f"{where} has {len(head):,} columns: at most {MAX_COLUMNS:,} are read; is it turned "
-            "on its side?"
+            f"{where} has {len(head):,} columns: at most {MAX_COLUMNS:,} are read; give it one row "
+            "for each sample."
         )
     named = as_numbers(head) is None
     names = (
