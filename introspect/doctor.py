@@ -13,6 +13,7 @@ from introspect import ingest, modelfile, preparation, quarantine
 from introspect.architecture import Match
 from introspect.classifier import Classifier
 from introspect.errors import BadInput
+from introspect.formats.sniff import look
 from introspect.ingest import Loaded
 from introspect.modelfile import Opened
 from introspect.preprocessing import Preprocessing
@@ -51,9 +52,10 @@ def examine(
         is wrong or worth knowing; `layers` with name, op, shape, units, bytes a sample, units after
         each reduction and whether they are recorded by default; `input_shape`; `classes`;
         `accuracy`, the share of right answers for each way of preparing the inputs, None without
-        data; `ways`, what each way is; `seconds` that one input takes; `preprocessing`, the name,
-        mean and std of the best of these ways (the stated one unless another is clearly better),
-        or of the layer list's without data; `plausible`, whether that accuracy is well above
+        data; `ways`, what each way is; `seconds` that one input takes and `samples`, how many there
+        are, None without data; `preprocessing`, the name, mean and std of the best of these ways
+        (the stated one unless another is clearly better), or of the layer list's without data;
+        `plausible`, whether that accuracy is well above
         chance, and `verdict`, a sentence on it, None without data; `architectures` that were
         compared with the weights, best first, with what does not fit; `missing`, what would tell
         more; `notes` on what was unwrapped or changed.
@@ -64,7 +66,7 @@ def examine(
     path = Path(model)
     if not path.exists():
         raise BadInput(f"There is no model {path}: check the name.")
-    found = _blank(modelfile.look(path).name)
+    found = _blank(look(path).name)
     try:
         samples, problem = _samples(data)
         loaded = ingest.load_model(path, layers, arch, samples, opened=opened)
@@ -100,6 +102,7 @@ def _blank(kind: str) -> dict[str, Any]:
         "notes": [],
         "ways": {},
         "seconds": None,
+        "samples": None,
     }
 
 
@@ -182,6 +185,7 @@ def _try_on(loaded: Loaded, samples: Samples) -> dict[str, Any]:
     return {
         "reason": reason,
         "accuracy": {name: tried.share for name, tried in done.tries.items()},
+        "samples": len(samples),
         "ways": {name: done.ways[name].document() for name in done.tries},
         "seconds": min(tried.seconds / tried.n for tried in done.tries.values()),
         "preprocessing": _tell(done.best, done.preprocessing),
@@ -206,7 +210,7 @@ def examine_upload(
     Raises:
         BadInput: the look itself did not end well, for example for want of memory.
     """
-    found = modelfile.look(model)
+    found = look(model)
     if found.refused:
         return _blank(found.name) | {"reason": found.refused}
     try:

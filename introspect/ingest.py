@@ -18,8 +18,8 @@ from introspect.classifier import Classifier, load_classifier
 from introspect.errors import BadInput
 from introspect.formats.canonical import DOCUMENT
 from introspect.formats.safetensors import check_header, fill_module, read_tensors
-from introspect.formats.sniff import EXPORT
-from introspect.modelfile import BESIDE, Opened, look, open_model
+from introspect.formats.sniff import EXPORT, look
+from introspect.modelfile import BESIDE, Opened, open_model
 from introspect.preprocessing import Preprocessing
 from introspect.samples import Samples, load_samples
 
@@ -186,7 +186,9 @@ def _by_architecture(
         tried = None
         if seen is not None and len(seen):
             fitted = seen.fitted(made.input_shape, made.classes)
-            tried = preparation.search(made, fitted)
+            tried = (preparation.search if preprocessing is None else preparation.measure)(
+                made, fitted
+            )
         found = Loaded(kind, made, "", opened.notes, (one, *_others(matches, one)), tried)
         if best is None or _better(found, best):
             best = found

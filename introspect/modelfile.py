@@ -10,20 +10,17 @@ import json
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from introspect import quarantine
 from introspect.errors import BadInput
 from introspect.formats.canonical import DOCUMENT, WEIGHTS
 from introspect.formats.safetensors import check_header
-from introspect.formats.sniff import Sniffed, sniff
+from introspect.formats.sniff import READABLE, look
 from introspect.process import lock
 from introspect.quarantine import Limits
 from introspect.store import cache_dir, write_file
-
-READABLE = ("safetensors", "checkpoint", "pt2", "onnx")
-"""Kinds of file, as `sniff` calls them, that have a reader."""
 
 KEPT = 31 * 86_400.0
 PARSE = "introspect.formats.reader:parse_upload"
@@ -42,22 +39,6 @@ class Opened:
     @property
     def weights(self) -> Path:
         return self.folder / WEIGHTS
-
-
-def look(path: Path) -> Sniffed:
-    """What a file is, told without reading it; with the reason where it is no model.
-
-    Raises:
-        BadInput: there is no such file.
-    """
-    found = sniff(path)
-    if found.refused or found.kind in (*READABLE, "folder"):
-        return found
-    if found.kind == "layers":
-        why = "is a layer list: give the weights as the model and this as its layer list."
-    else:
-        why = f"holds data ({found.name}), no model: give it as the data, and the weights as model."
-    return replace(found, refused=f"{path.name} {why}")
 
 
 def open_model(

@@ -88,8 +88,8 @@ def learnable(samples: Samples) -> Samples:
     return samples[(samples.y >= 0) & (samples.split != SPLITS.index("test"))]
 
 
-def check(classifier: Classifier, samples: Samples) -> Search:
-    """Tries only the way that the classifier itself states; all others where that is no good.
+def measure(classifier: Classifier, samples: Samples) -> Search:
+    """Tries only the way that the classifier itself states.
 
     Args:
         samples: as `search` takes them.
@@ -99,17 +99,24 @@ def check(classifier: Classifier, samples: Samples) -> Search:
     chosen = choose_samples(samples)
     tried = _try(classifier, given, chosen)
     plausible, verdict = judge(tried, np.asarray(chosen.y), len(classifier.classes))
-    if plausible:
-        return Search({name: tried}, {name: given}, name, plausible, verdict)
+    return Search({name: tried}, {name: given}, name, plausible, verdict)
+
+
+def check(classifier: Classifier, samples: Samples) -> Search:
+    """As `measure`; where the stated way is no good, the verdict names one that is."""
+    stated = measure(classifier, samples)
+    if stated.plausible:
+        return stated
     found = search(classifier, samples)
-    if found.plausible and found.best != name:
-        told = verdict.partition(",")[0]
-        verdict = (
-            f"{told}. It would be right on {found.tries[found.best].share:.1%} with its inputs "
-            f'prepared as "{found.best}": state this as its preprocessing, or go on anyway.'
-        )
-        return dataclasses.replace(found, best=name, plausible=False, verdict=verdict)
-    return found
+    if not found.plausible or found.best == stated.best:
+        return found
+    told = stated.verdict.partition(",")[0]
+    better = found.tries[found.best].share
+    verdict = (
+        f'{told}. It would be right on {better:.1%} with its inputs prepared as "{found.best}": '
+        "state this as its preprocessing, or go on anyway."
+    )
+    return dataclasses.replace(found, best=stated.best, plausible=False, verdict=verdict)
 
 
 def search(classifier: Classifier, samples: Samples) -> Search:

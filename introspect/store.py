@@ -68,7 +68,7 @@ def _own_folder(variable: str, default: Path) -> Path:
     return folder
 
 
-def write_file(path: str | Path, data: bytes, *, durable: bool = True) -> None:
+def write_file(path: str | Path, data: bytes | memoryview, *, durable: bool = True) -> None:
     """Replaces a file in one step: a reader sees the old bytes or the new ones, never a mixture.
 
     Args:

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 Answer = dict[str, Any]
+
+_COMMAND = re.compile(
+    r"introspect export --torchscript [^;()]+|introspect (?:export|app) [^\s;\"]+(?: [\w-]+\.\w+)?"
+    r"|python -c \"[^\"]*\"|python -m [^;()]+|model\.export\([^)]*\)"
+    r"|torch\.save\([\w.]+\(\), '[^']*'\)"
+)
+
+
+def find_command(sentence: str) -> str:
+    """The command that a sentence advises to run on one's own machine; empty if there is none."""
+    found = _COMMAND.search(sentence)
+    return "" if found is None else found.group().strip().removesuffix(".")
 
 
 def tell_doctor(answer: Answer) -> str:

@@ -21,6 +21,7 @@ from introspect.samples import save_samples
 KEYS = {
     "format", "ok", "reason", "layers", "input_shape", "classes", "accuracy", "preprocessing",
     "plausible", "verdict", "architectures", "missing", "notes", "ways", "seconds",
+    "samples",
 }  # fmt: skip
 
 

@@ -6,11 +6,14 @@ import json
 import re
 import struct
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from introspect.errors import BadInput
 from introspect.formats.members import check_list
+
+READABLE = ("safetensors", "checkpoint", "pt2", "onnx")
+"""Kinds of file that have a reader."""
 
 HEAD = 4096
 NATIVE = (b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
@@ -53,6 +56,22 @@ def sniff(file: str | Path) -> Sniffed:
     if _is_safetensors(head, size):
         return Sniffed("safetensors", "safetensors weights")
     return _sniff_plain(path, head)
+
+
+def look(path: Path) -> Sniffed:
+    """As `sniff`, but what is sound and still no model is refused too.
+
+    Raises:
+        BadInput: there is no such file.
+    """
+    found = sniff(path)
+    if found.refused or found.kind in (*READABLE, "folder"):
+        return found
+    if found.kind == "layers":
+        why = "is a layer list: give the weights as the model and this as its layer list."
+    else:
+        why = f"holds data ({found.name}), no model: give it as the data, and the weights as model."
+    return replace(found, refused=f"{path.name} {why}")
 
 
 def _refuse(path: Path, what: str, todo: str) -> Sniffed:

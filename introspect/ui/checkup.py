@@ -1,111 +1,122 @@
-"""A look at a model and its data before the long work: do they fit, which layers are there?
+"""A look at a model before the long work: what it is, what is missing, does it fit the data?
 
-The files are a visitor's, so they are read in a process of their own, which ends after the look.
+The files are a visitor's: what reads or runs them does so in quarantine.
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from introspect.errors import BadInput
-from introspect.ui.wording import plain, size
+from introspect.telling import find_command
+from introspect.ui import verdict
+from introspect.ui.wording import plain
 
-PATIENCE = 300.0
-BYTES_PER_UNIT = 2
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be built, as far as it is given: absolute paths, or a data set's name."""
+
+    model: str
+    title: str
+    layers: str | None = None
+    data: str | None = None
+    arch: str | None = None
 
 
-def draw(weights: str, layers: str, data: str) -> list[str] | None:
-    """Checks one model and its data and draws the outcome.
+@dataclass(frozen=True)
+class Chosen:
+    """What the check leaves to choose, as chosen; only where an atlas may be built of it."""
+
+    found: dict[str, Any]
+    layers: list[str]
+    units: int
+    reduction: str
+    preprocessing: dict[str, Any] | None
+    anyway: bool
+
+
+def draw(order: Order) -> Chosen | None:
+    """Checks a model, with its data as soon as they are there, and draws the outcome.
 
     Returns:
-        The names of the layers to record as ticked in the table; None where the files do not fit.
+        The choices made; None where nothing can be built of these files yet.
     """
     st.subheader("3 · Check", anchor=False)
-    key = f"checked-{weights}-{layers}-{data}"
+    key = f"checked-{order}"
     if key not in st.session_state:
-        with st.spinner("Reading the files and trying the model on some of the data …"):
-            try:
-                st.session_state[key] = examine(weights, layers, data)
-            except BadInput as problem:
-                st.session_state[key] = {"ok": False, "reason": str(problem)}
+        st.session_state[key] = _look(order)
     found = st.session_state[key]
-    if found["ok"]:
-        _draw_verdict(found)
-        return _draw_layers(found["layers"], Path(weights).parent.name + Path(layers).parent.name)
-    st.error(plain(found["reason"]))
+    if found["architectures"]:
+        verdict.draw_architectures(found, order.arch)
+    if not found["layers"]:
+        tell_refusal(found["reason"])
+        again(key)
+        return None
+    verdict.draw_facts(found)
+    if not found["ok"]:
+        tell_refusal(found["reason"])
+        again(key)
+    preprocessing, allowed = verdict.draw_accuracy(found, key)
+    layers, units, reduction = verdict.draw_layers(
+        found, f"{order.model}{order.layers}{order.arch}"
+    )
+    if order.data is None or not (found["ok"] and found["accuracy"]):
+        return None
+    anyway = not found["plausible"]
+    return Chosen(found, layers, units, reduction, preprocessing, anyway) if allowed else None
+
+
+def again(key: str) -> None:
+    """A button that has the check done once more, for example after memory was freed."""
     st.button(
         "Check again", icon=":material/refresh:", on_click=st.session_state.pop, args=(key, None)
     )
-    return None
 
 
-def examine(weights: str, layers: str, data: str) -> dict[str, Any]:
-    """What `introspect doctor` says of a model, its layer list and data.
+def tell_refusal(sentence: str) -> None:
+    """Why a file is not read, and the command that converts it, ready to be copied."""
+    st.error(plain(sentence))
+    command = find_command(sentence)
+    if command:
+        st.code(command, language="bash", wrap_lines=True)
+        st.caption("To be run on your own machine, where the model comes from.")
+
+
+def _look(order: Order) -> dict[str, Any]:
+    what = "the model" if order.data is None else "the model and trying it on some of the data"
+    start, told = time.monotonic(), 0.0
+    with st.spinner(f"Reading {what} …"):
+        place = st.empty()
+
+        def wait() -> None:
+            # Whatever the visitor does meanwhile ends the script here, and the reading with it.
+            nonlocal told
+            spent = time.monotonic() - start
+            if spent - told >= 0.5:
+                told = spent
+                place.caption(f"{spent:.0f} s" if spent >= 2 else " ")
+
+        try:
+            found = examine(order, wait)
+        except BadInput as problem:
+            found = {"ok": False, "reason": str(problem), "layers": [], "architectures": []}
+        place.empty()
+    return found
+
+
+def examine(order: Order, on_wait: Any = None) -> dict[str, Any]:
+    """What the doctor says of the model, and of the data where they are given.
 
     Raises:
         BadInput: the look itself did not end well; says so in one sentence.
     """
-    command = [sys.executable, "-P", "-m", "introspect.cli", "doctor", weights]
-    try:
-        ended = subprocess.run(
-            [*command, "--layers", layers, "--data", data, "--json"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-        )
-    except subprocess.TimeoutExpired:
-        raise BadInput("Reading the files took more than five minutes: try smaller ones.") from None
-    lines = ended.stdout.splitlines()
-    if lines and lines[-1].startswith("{"):
-        return json.loads(lines[-1])
-    said = ended.stderr.strip().splitlines()
-    if ended.returncode == 2 and said:
-        raise BadInput(said[-1].removeprefix("introspect: "))
-    raise BadInput("Reading the files ended unexpectedly: they may be damaged, or the memory full.")
+    from introspect.doctor import examine_upload
 
-
-def _draw_verdict(found: dict[str, Any]) -> None:
-    shape = " × ".join(str(side) for side in found["input_shape"])
-    told = [f"one input is {shape}", f"{len(found['classes'])} classes"]
-    # The first way of preparing the inputs is the one the layer list asks for.
-    told += [f"{share:.1%} right" for share in list((found["accuracy"] or {}).values())[:1]]
-    st.success(f"Model and data fit: {', '.join(told)}.", icon=":material/check_circle:")
-    if found["reason"]:
-        st.warning(plain(found["reason"]), icon=":material/lightbulb:")
-
-
-def _draw_layers(layers: list[dict[str, Any]], key: str) -> list[str]:
-    import pandas
-
-    table = pandas.DataFrame(
-        {
-            "Record": [layer["hidden"] for layer in layers],
-            "Layer": [layer["name"] for layer in layers],
-            "Kind": [layer["op"] for layer in layers],
-            "Shape": [" × ".join(map(str, layer["shape"])) for layer in layers],
-            "Units": [layer["units"] for layer in layers],
-            "Per sample": [size(BYTES_PER_UNIT * layer["units"]) for layer in layers],
-        }
-    )
-    st.markdown("**Layers to record.** The map shows what the ticked layers do with each sample.")
-    ticked = st.data_editor(
-        table,
-        key=f"layers-{key}",
-        hide_index=True,
-        disabled=["Layer", "Kind", "Shape", "Units", "Per sample"],
-        alt="Layers of the model; tick those to record",
-    )
-    chosen = [layer for layer, tick in zip(layers, ticked["Record"], strict=True) if tick]
-    units = sum(layer["units"] for layer in chosen)
-    st.caption(
-        f"{len(chosen)} of {len(layers)} layers, {units:,} units, "
-        f"{size(BYTES_PER_UNIT * units)} for each sample."
-    )
-    return [layer["name"] for layer in chosen]
+    layers = None if order.layers is None else Path(order.layers)
+    return examine_upload(Path(order.model), layers, order.data, order.arch, on_wait)

@@ -12,37 +12,34 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
+import numpy as np
+from jaxtyping import UInt8
+
 from introspect import limits, quarantine
+from introspect.datafile import read_npy
 from introspect.datasets import IDX_FILES
 from introspect.errors import BadInput
 from introspect.process import lock
+from introspect.recipe import Recipe
 from introspect.space import within
 from introspect.store import cache_dir, write_file
 
-WEIGHTS_MB, LAYERS_MB, DATA_MB, ATLAS_MB = 1024, 1, 1024, 1024
+MODEL_MB, LAYERS_MB, DATA_MB, ATLAS_MB = 1024, 1, 1024, 1024
 """Largest upload of each kind, in megabytes; the browser refuses more, and so does the server."""
 
 KEPT = 31 * 86_400.0
 """Uploads outlive the jobs that may be resumed with them, which are forgotten after 30 days."""
 
-LATER = {
-    ".pt2": "a torch.export archive",
-    ".onnx": "an ONNX model",
-    ".pt": "a PyTorch checkpoint",
-    ".pth": "a PyTorch checkpoint",
-    ".ckpt": "a training checkpoint",
-    ".bin": "a PyTorch checkpoint",
-    ".pkl": "a Python pickle",
-    ".h5": "a Keras model",
-    ".keras": "a Keras model",
-}
 DECODE = "introspect.samples:decode_upload"
-RECIPE = "safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"
+SURVEY = "introspect.survey:survey_upload"
+PICTURE = "introspect.pictures:decode_upload"
+NAMES = "introspect.recipe:read_names_upload"
 
 
 @runtime_checkable
@@ -53,23 +50,6 @@ class Upload(Protocol):
     size: int
 
     def getbuffer(self) -> memoryview: ...
-
-
-def check_weights(name: str) -> None:
-    """Refuses a model file of a kind that cannot be read yet, saying which can.
-
-    Raises:
-        BadInput: its name does not end in .safetensors.
-    """
-    ending = Path(name).suffix.lower()
-    if ending == ".safetensors":
-        return
-    kind = LATER.get(ending)
-    what = f"{name} is {kind}, which cannot be read yet" if kind else f"{name} holds no weights"
-    raise BadInput(
-        f"{what}: weights are read from .safetensors, with a layer list beside them; "
-        f"save them with {RECIPE}."
-    )
 
 
 def check_layers(name: str) -> None:
@@ -108,13 +88,54 @@ def keep(files: Sequence[Upload], limit_mb: int) -> Path:
     folder.mkdir(exist_ok=True)
     for name, file in zip(names, files, strict=True):
         if not (folder / name).is_file() or (folder / name).stat().st_size != file.size:
-            write_file(folder / name, bytes(file.getbuffer()))
+            write_file(folder / name, file.getbuffer(), durable=False)
     os.utime(folder)
-    return (folder if len(files) > 2 else folder / names[0]).resolve()
+    together = len(files) > 2 or names[-1].endswith(".parquet") and len(files) > 1
+    return (folder if together else folder / names[0]).resolve()
 
 
-def decode(kept: Path) -> tuple[Path, dict[str, Any]]:
+def survey(kept: Path) -> dict[str, Any]:
+    """What a child in quarantine says is in kept data; its examples lie in `looked(kept)`.
+
+    Raises:
+        BadInput: the data cannot be read; says why in one sentence.
+    """
+    return quarantine.run(SURVEY, kept, looked(kept))
+
+
+def looked(kept: Path) -> Path:
+    """The folder with the example pictures of kept data."""
+    return (kept if kept.is_dir() else kept.parent) / "looked"
+
+
+def read_names(file: Upload) -> tuple[str, ...]:
+    """Class names out of an uploaded file, read by a child in quarantine.
+
+    Raises:
+        BadInput: it holds none.
+    """
+    kept = keep([file], LAYERS_MB)
+    return tuple(quarantine.run(NAMES, kept, kept.parent / "plain")["classes"])
+
+
+def decode_picture(data: bytes) -> UInt8[np.ndarray, "h w *c"]:
+    """The values of one picture file, decoded by a child in quarantine.
+
+    Raises:
+        BadInput: it is no picture, or none that may be read; says why in one sentence.
+    """
+    with tempfile.TemporaryDirectory(dir=_folder(), prefix="picture-") as home:
+        file = Path(home) / "The picture"
+        file.write_bytes(data)
+        quarantine.run(PICTURE, file, Path(home) / "plain")
+        return np.array(read_npy(Path(home) / "plain" / "picture.npy"))
+
+
+def decode(kept: Path, recipe: Recipe | None = None) -> tuple[Path, dict[str, Any]]:
     """Turns kept data, which may be anyone's, into plain arrays by a child in quarantine.
+
+    Args:
+        recipe: what is chosen for a table, or for pictures of many sizes; each has its own folder.
 
     Returns:
         The folder of the arrays, made once; and what was read: `n`, `shape` and `notes`.
@@ -123,12 +144,14 @@ def decode(kept: Path) -> tuple[Path, dict[str, Any]]:
         BadInput: the data cannot be read; says why in one sentence.
     """
     home = kept if kept.is_dir() else kept.parent
-    folder = home / "plain" / kept.name.split(".")[0]
-    about = home / "about.json"
+    chosen = json.dumps((recipe or Recipe()).document(), sort_keys=True)
+    digest = hashlib.sha256(chosen.encode()).hexdigest()[:12]
+    folder = home / f"plain-{digest}" / kept.name.split(".")[0]
+    about = home / f"about-{digest}.json"
     # Two tabs with the same file: one reads, the other waits for it.
     with lock(home / ".reading"):
         if not about.is_file():
-            told = quarantine.run(DECODE, kept, folder)
+            told = quarantine.run(DECODE, kept, folder, words=[chosen])
             write_file(about, json.dumps(told).encode())
     return folder, json.loads(about.read_bytes())
 
@@ -148,6 +171,8 @@ def _names(files: Sequence[Upload]) -> list[str]:
         return given
     if len(files) == 2 and endings == {".npy"}:
         return ["x.npy", "y.npy"]
+    if endings == {".parquet"} and len(set(given)) == len(given):
+        return given
     if {name.removesuffix(".gz") for name in given} == set(IDX_FILES):
         return given
     if len(files) == 2 and endings == {".gz"}:

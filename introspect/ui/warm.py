@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
+from introspect import quarantine
 from introspect.errors import IntrospectError
 
 _log = logging.getLogger(__name__)
@@ -21,7 +22,7 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
 
 
 def warm() -> None:
-    """Loads torch, and the atlas that opens first with all that its map is made of."""
+    """Loads torch, the atlas that opens first with its map, and what will read the uploads."""
     # Outside a visitor's run Streamlit warns at every use of its caches that there is no visitor.
     streamlit_log = logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context")
     level = streamlit_log.level
@@ -37,3 +38,5 @@ def warm() -> None:
         _log.warning("the first atlas could not be opened ahead", exc_info=True)
     finally:
         streamlit_log.setLevel(level)
+    # Only now, so that it takes nothing from the first map: the parent of what reads uploads.
+    quarantine.warm()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,11 @@ import streamlit as st
 from introspect import jobs, library
 from introspect.datasets import DATASETS
 from introspect.errors import BadInput
-from introspect.ui import checkup, upload
-from introspect.ui.wording import plain
+from introspect.formats.sniff import EXPORT, look
+from introspect.store import cache_dir
+from introspect.ui import checkup, upload, verdict
+from introspect.ui.checkup import Chosen, Order
+from introspect.ui.wording import duration, plain, size
 
 BUILD = "introspect.building:build_folder"
 EXAMPLE = """\
@@ -37,44 +40,56 @@ DEVICES = {"auto": "the fastest there is", "cpu": "processor", "cuda": "NVIDIA G
 OWN, KNOWN = "My own files", "A known data set"
 
 
-@dataclass(frozen=True)
-class Order:
-    """What is to be built, as far as it is given: absolute paths, or a data set's name."""
-
-    weights: str
-    layers: str
-    data: str
-    title: str
-
-
 def draw() -> None:
     """Draws the form; every problem is said in place and nothing typed or given is lost."""
     left, right = st.columns(2, gap="large")
     with left:
-        weights, layers = _model()
+        model, title, layers = _model()
     with right:
         data = _data()
     order, chosen = None, None
-    if weights is None or layers is None or data is None:
-        st.caption("Once a model, its layer list and data are here, they are checked at once.")
+    if model is None:
+        st.caption("Once a model is here, it is looked into at once.")
     else:
-        order = Order(str(weights), str(layers), str(data), weights.stem)
-        chosen = checkup.draw(order.weights, order.layers, order.data)
+        order = Order(
+            str(model),
+            title,
+            None if layers is None else str(layers),
+            None if data is None else str(data),
+            verdict.chosen_architecture() if layers is None else None,
+        )
+        chosen = checkup.draw(order)
     _settings(order, chosen)
 
 
-def _model() -> tuple[Path | None, Path | None]:
+def _model() -> tuple[Path | None, str, Path | None]:
+    """The model file and its layer list; no path where the file is none that can be read."""
     st.subheader("1 · Model", anchor=False)
-    weights = _give(
+    model = _give(
         "weights",
-        "Weights (.safetensors)",
-        f"The trained numbers, as a .safetensors file: {upload.RECIPE}",
-        upload.WEIGHTS_MB,
-        upload.check_weights,
+        "Model file (.pt2, .onnx, .safetensors, .pt, .pth, .ckpt)",
+        "Any model file: it is looked into without running anything in it.",
+        upload.MODEL_MB,
     )
+    if model is None:
+        with st.expander("Which file is best?"):
+            st.write(
+                "A file that says its network: .pt2 from torch.export, or .onnx. Weights alone "
+                "(.safetensors, .pt) need a known network or a layer list beside them. On your "
+                "own machine, this makes a .pt2 of any PyTorch model:"
+            )
+            st.code(EXPORT, language="bash")
+        return None, "", None
+    found = look(model)
+    if found.refused:
+        checkup.tell_refusal(found.refused)
+        return None, "", None
+    st.caption(f":material/description: {plain(model.name)} is {plain(found.name)}.")
+    if found.kind not in ("safetensors", "checkpoint"):
+        return model, model.stem, None
     layers = _give(
         "layers",
-        "Layer list (.yaml or .json)",
+        "Layer list (.yaml or .json), where the network is none of the known",
         "A short text (.yaml or .json) naming the layers the weights belong to.",
         upload.LAYERS_MB,
         upload.check_layers,
@@ -93,7 +108,7 @@ def _model() -> tuple[Path | None, Path | None]:
             icon=":material/download:",
             on_click="ignore",
         )
-    return weights, layers
+    return model, model.stem, layers
 
 
 def _data() -> Path | str | None:
@@ -170,7 +185,7 @@ def _give(
     return st.session_state[memory][1] if memory in st.session_state else None
 
 
-def _settings(order: Order | None, chosen: list[str] | None) -> None:
+def _settings(order: Order | None, chosen: Chosen | None) -> None:
     st.subheader("4 · Settings", anchor=False)
     if order is not None and not st.session_state.get("build_name"):
         st.session_state.build_name = library.free_name(order.title)
@@ -217,9 +232,14 @@ def _settings(order: Order | None, chosen: list[str] | None) -> None:
             persist_state="session",
             format_func=DEVICES.__getitem__,
         )
-    ready = order is not None and chosen is not None
+    if chosen is not None and chosen.layers:
+        _tell_forecast(chosen, preset, epochs)
     pressed = st.button(
-        "Build the atlas", icon=":material/play_arrow:", type="primary", disabled=not ready
+        "Build the atlas",
+        icon=":material/play_arrow:",
+        type="primary",
+        disabled=chosen is None,
+        help=None if chosen else "A model, labelled data, and a plausible accuracy are needed.",
     )
     if pressed and order is not None and chosen is not None:
         try:
@@ -230,22 +250,55 @@ def _settings(order: Order | None, chosen: list[str] | None) -> None:
             st.rerun()
 
 
-def _start(order: Order, name: str, chosen: list[str], **settings: Any) -> None:
-    if not chosen:
+def _tell_forecast(chosen: Chosen, preset: str, epochs: float | None) -> None:
+    """Disk and time the build will take, and whether there is so much room."""
+    from introspect.forecast import forecast
+
+    found = chosen.found
+    told = forecast(
+        found["samples"],
+        chosen.units,
+        len(found["classes"]),
+        found["input_shape"],
+        found["seconds"],
+        preset,
+        epochs,
+    )
+    free = shutil.disk_usage(cache_dir()).free
+    st.caption(
+        f":material/schedule: About {duration(told.seconds)} on this machine's processor, half or "
+        f"twice as long; {size(told.work)} of disk while it works, {size(told.atlas)} to stay; "
+        f"{size(free)} are free."
+    )
+    if told.work + told.atlas > free:
+        st.warning(
+            "There is not enough room on the disk: record fewer layers, keep only the mean of each "
+            "channel, or delete old atlases.",
+            icon=":material/hard_drive:",
+        )
+
+
+def _start(order: Order, name: str, chosen: Chosen, **settings: Any) -> None:
+    if not chosen.layers:
         raise BadInput("No layer is chosen: tick at least one in the list of layers.")
     out = library.place(name)
     building = {job.arguments.get("out") for job in jobs.all() if job.state().live}
     if str(out) in building:
         raise BadInput(f"An atlas called {name!r} is being built just now: choose another name.")
+    known = chosen.found["architectures"]
     job = jobs.start(
         BUILD,
         {
-            "weights": order.weights,
+            "model": order.model,
             "layers": order.layers,
+            "arch": known[0]["name"] if known else None,
             "data": order.data,
             "name": out.name.removesuffix(library.SUFFIX),
             "out": str(out),
-            "layers_chosen": chosen,
+            "layers_chosen": chosen.layers,
+            "reduction": chosen.reduction,
+            "preprocessing": chosen.preprocessing,
+            "anyway": chosen.anyway,
             **settings,
         },
         title=f"Building {name}",
