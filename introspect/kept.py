@@ -77,25 +77,48 @@ def read_kept(folder: Path, count: int) -> tuple[Int64[np.ndarray, " m"], np.nda
     """
     own, thumbs = folder / "samples", folder / "thumbs"
     if (own / "thumbs.json").exists():
-        x = read_sheets(own)
+        x = _pictures(own, count)
     elif (own / "x.npy").exists():
-        x = np.load(own / "x.npy", mmap_mode="r", allow_pickle=False)
+        x = _mapped(own / "x.npy")
     elif (thumbs / "thumbs.json").exists() and read_about(thumbs)["lossless"]:
-        x = read_sheets(thumbs)
+        x = _pictures(thumbs, count)
     else:
         return None
     rows = np.arange(count)
     if (own / ROWS).exists():
-        try:
-            rows = np.load(own / ROWS, allow_pickle=False)
-        except (ValueError, EOFError) as error:
-            raise BadInput(
-                "The list of inputs in this atlas is damaged: build it again."
-            ) from error
-    fine = rows.ndim == 1 and rows.dtype == np.int64 and len(rows) == len(x) and len(rows)
+        rows = _mapped(own / ROWS)
+    # ascending rows are no more than there are; this bounds what is read of a stranger's list
+    fine = rows.ndim == 1 and rows.dtype == np.int64 and x.ndim > 0
+    fine = fine and len(rows) == len(x) and 0 < len(rows) <= count
+    rows = np.array(rows) if fine else rows
     if not fine or rows[0] < 0 or rows[-1] >= count or (np.diff(rows) <= 0).any():
         raise BadInput("The atlas has other inputs than rows: build or download it again.")
     return rows, x
+
+
+def _pictures(folder: Path, count: int) -> np.ndarray:
+    """The tiles of some sheets, no more than there are rows: blank sheets are small and many."""
+    if read_about(folder)["count"] > count:
+        raise BadInput("The atlas has other inputs than rows: build or download it again.")
+    return read_sheets(folder)
+
+
+def _mapped(file: Path) -> np.ndarray:
+    """An array of plain numbers as the file has it; nothing is read yet.
+
+    Raises:
+        BadInput: it is none, or cut short.
+    """
+    try:
+        with file.open("rb") as stream:
+            # of a zip, `load` would make something else than an array
+            whole = stream.read(6) == b"\x93NUMPY"
+        array = np.load(file, mmap_mode="r", allow_pickle=False) if whole else None
+    except (ValueError, EOFError, OSError, OverflowError, TypeError, SyntaxError) as error:
+        raise BadInput("The list of inputs in this atlas is damaged: build it again.") from error
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "buif":
+        raise BadInput("The list of inputs in this atlas is damaged: build it again.")
+    return array
 
 
 def find_rest(

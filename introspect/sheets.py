@@ -178,7 +178,8 @@ def _open_sheets(folder: Path, about: dict[str, Any]) -> Iterator[tuple[int, np.
                 if image.size != size or max(size) > MAX_SIDE:
                     raise BadInput(f"The thumbnail sheet {name} has another size than it should.")
                 yield start, np.asarray(image.convert("RGB"))
-        except (OSError, ValueError, SyntaxError) as error:
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError,
+                Image.DecompressionBombWarning) as error:  # fmt: skip
             raise BadInput(f"The thumbnail sheet {name} is missing or damaged.") from error
 
 

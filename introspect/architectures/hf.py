@@ -6,6 +6,7 @@ The sizes are those of the kind's own defaults, unless the name is followed by i
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,6 +16,8 @@ from introspect.architectures.base import AbstractArchitecture, Network, Plan, S
 from introspect.errors import BadInput
 
 NUMBER = 2**20
+LAYERS = 200
+"""Each of them is made, so a million of them would never be done."""
 
 
 def _library() -> Any:
@@ -49,7 +52,8 @@ def _configured(kind: str, classes: int, changes: dict[str, int]) -> Any:
     made = transformers.AutoConfig.for_model(kind, num_labels=classes)
     for key, value in changes.items():
         # only whole numbers that the configuration already has: sizes, and nothing else
-        if type(getattr(made, key, None)) is not int or not 1 <= value <= NUMBER:
+        most = LAYERS if re.search("layer|depth|block|stage", key) else NUMBER
+        if type(getattr(made, key, None)) is not int or not 1 <= value <= most:
             raise BadInput(f'{kind} has no size called "{key[:60]}" that can be {value}.')
         setattr(made, key, value)
     return made

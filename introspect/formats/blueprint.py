@@ -7,6 +7,7 @@ network and its sizes) and `graph` (operations, as read from other formats).
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,9 +103,11 @@ def _filled(module: nn.Module, tensors: Mapping[str, torch.Tensor]) -> nn.Module
 def _graph(given: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> nn.Module:
     from introspect.formats.graph import parse_graph
     from introspect.formats.network import GraphNetwork
+    from introspect.formats.rewriting import evaluate_only
     from introspect.formats.sizes import check_sizes
 
-    graph = parse_graph(given, tensors)
+    # a reader of ours has done this already, but the document may be a stranger's
+    graph = evaluate_only(parse_graph(given, tensors))
     if not check_sizes(graph, tensors):
         raise BadInput("The network's document does not fit its weights; convert the model again.")
     return GraphNetwork(graph, tensors)
@@ -122,10 +125,9 @@ def _reading(given: Mapping[str, Any]) -> Reading:
     link, bounds = given.get("link", "auto"), given.get("bounds", [0.0, 1.0])
     if link not in LINKS or not isinstance(bounds, list) or len(bounds) != 2:
         raise BadInput("The network's document has an unknown link or impossible bounds.")
-    try:
-        low, high = map(float, bounds)
-    except (TypeError, ValueError) as error:
-        raise BadInput("The network's document has impossible bounds.") from error
+    if not all(type(v) in (int, float) and math.isfinite(v) for v in bounds):
+        raise BadInput("The network's document has impossible bounds.")
+    low, high = map(float, bounds)
     told = given.get("preprocessing")
     return Reading(
         input_shape=tuple(shape),
