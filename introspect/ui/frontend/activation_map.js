@@ -2,11 +2,10 @@
 
 import { el, adopt } from "./element.js";
 import { ActivationMap } from "./map.js";
-import { remover } from "./mounting.js";
+import { mounted } from "./mounting.js";
 import { Sheets } from "./sheets.js";
 import { Table } from "./table.js";
 
-const places = new WeakMap();
 
 class Place {
   constructor(parent) {
@@ -106,14 +105,4 @@ class Place {
 }
 
 /** Called by Streamlit at first and after every change of the data; answers how to take the map away. */
-export default async function mount(component) {
-  const { parentElement: parent } = component;
-  const leave = remover(places, parent, () => {
-    places.get(parent)?.dispose();
-    places.get(parent)?.host.remove();
-    places.delete(parent);
-  });
-  if (!places.has(parent)) places.set(parent, new Place(parent));
-  await places.get(parent).update(component);
-  return leave;
-}
+export default mounted(Place);

@@ -7,10 +7,9 @@ import { count, hex, readTheme, rgb } from "./colour.js";
 import { adopt, el } from "./element.js";
 import { download } from "./export.js";
 import { rampStrip } from "./layers.js";
-import { remover } from "./mounting.js";
+import { mounted } from "./mounting.js";
 
 const LAYERS = { density: "Walks that pass", arrows: "Direction", lines: "Single walks", gateways: "Gateways", samples: "Samples", error: "Estimated error", labels: "Class names", cut: "Only until they arrive" };
-const places = new WeakMap();
 
 export class FlowView {
   constructor(walks, host) {
@@ -193,14 +192,4 @@ class Place {
 }
 
 /** Called by Streamlit at first and after every change of the data. */
-export default async function mount(component) {
-  const { parentElement: parent } = component;
-  const leave = remover(places, parent, () => {
-    places.get(parent)?.dispose();
-    places.get(parent)?.host.remove();
-    places.delete(parent);
-  });
-  if (!places.has(parent)) places.set(parent, new Place(parent));
-  await places.get(parent).update(component);
-  return leave;
-}
+export default mounted(Place);

@@ -3,9 +3,8 @@
 import { Attack } from "./attack_player_data.js";
 import { playerOf } from "./attack_player_pair.js";
 import { adopt, el } from "./element.js";
-import { remover } from "./mounting.js";
+import { mounted } from "./mounting.js";
 
-const places = new WeakMap();
 // On the window, so that it outlives an update of our code while the page is open.
 const stood = (window.__stood ??= new Map());
 
@@ -44,14 +43,4 @@ class Place {
 }
 
 /** Called by Streamlit at first and after every change of the data; answers how to take the player away. */
-export default async function mount(component) {
-  const { parentElement: parent } = component;
-  const leave = remover(places, parent, () => {
-    places.get(parent)?.dispose();
-    places.get(parent)?.host.remove();
-    places.delete(parent);
-  });
-  if (!places.has(parent)) places.set(parent, new Place(parent));
-  await places.get(parent).update(component);
-  return leave;
-}
+export default mounted(Place);

@@ -6,12 +6,11 @@ import { Panel } from "./constellation_panel.js";
 import { Strip } from "./constellation_strip.js";
 import { adopt, el } from "./element.js";
 import { download } from "./export.js";
-import { remover } from "./mounting.js";
+import { mounted } from "./mounting.js";
 import { Table, addressOf } from "./table.js";
 
 const KINDS = { u1: Uint8Array, u2: Uint16Array };
 const SPEEDS = [1, 2, 4, 8, 16]; // levels a second
-const places = new WeakMap();
 const tables = new Map(); // the maps' points, kept while one looks at other samples
 
 function tableOf(blobs, key) {
@@ -275,14 +274,4 @@ class Place {
 }
 
 /** Called by Streamlit at first and after every change of the data. */
-export default async function mount(component) {
-  const { parentElement: parent } = component;
-  const leave = remover(places, parent, () => {
-    places.get(parent)?.dispose();
-    places.get(parent)?.host.remove();
-    places.delete(parent);
-  });
-  if (!places.has(parent)) places.set(parent, new Place(parent));
-  await places.get(parent).update(component);
-  return leave;
-}
+export default mounted(Place);

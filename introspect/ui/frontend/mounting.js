@@ -19,3 +19,23 @@ export function remover(parts, parent, remove) {
     if (latest.get(parent) === turn) remove();
   };
 }
+
+/**
+ * The `mount` that a module gives Streamlit, which calls it at first and after every change of the data.
+ *
+ * @param Place a class made with the place on the page: {host, async update(component), dispose()}
+ */
+export function mounted(Place) {
+  const places = new WeakMap();
+  return async function mount(component) {
+    const { parentElement: parent } = component;
+    const leave = remover(places, parent, () => {
+      places.get(parent)?.dispose();
+      places.get(parent)?.host.remove();
+      places.delete(parent);
+    });
+    if (!places.has(parent)) places.set(parent, new Place(parent));
+    await places.get(parent).update(component);
+    return leave;
+  };
+}

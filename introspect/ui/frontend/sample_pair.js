@@ -7,13 +7,12 @@ import { count, digits, readTheme } from "./colour.js";
 import { adopt, el } from "./element.js";
 import { download } from "./export.js";
 import { Gallery } from "./gallery.js";
-import { remover } from "./mounting.js";
+import { mounted } from "./mounting.js";
 import { Bars } from "./sample_pair_bars.js";
 import { PairMap } from "./sample_pair_map.js";
 import { Table } from "./table.js";
 
 const STYLES = ["map.css", "panel.css", "brainbow.css", "sample_pair.css"];
-const places = new WeakMap();
 
 /** Whether the answer is right, as a badge; none where nobody knows. */
 export function badgesOf({ label, predicted, alarm, stranger }) {
@@ -233,14 +232,4 @@ class Place {
 }
 
 /** Called by Streamlit at first and after every change of the data; answers how to take the cards away. */
-export default async function mount(component) {
-  const { parentElement: parent } = component;
-  const leave = remover(places, parent, () => {
-    places.get(parent)?.dispose();
-    places.get(parent)?.host.remove();
-    places.delete(parent);
-  });
-  if (!places.has(parent)) places.set(parent, new Place(parent));
-  await places.get(parent).update(component);
-  return leave;
-}
+export default mounted(Place);
