@@ -25,7 +25,7 @@ def table(walk: Trajectory, classes: tuple[str, ...]) -> list[dict[str, Any]]:
                 "target": classes[code],
                 "reached at step": success if success >= 0 else None,
                 "alarm at step": alarm if alarm >= 0 else None,
-                "L∞ (0 to 1)": float(walk.linf[place, step]),
+                "L∞": float(walk.linf[place, step]),
                 "L2": float(walk.l2[place, step]),
                 "last output of the target": float(walk.outputs[place, -1, code]),
                 "inputs without gradient at the end": float(walk.stalled[place, -1]),

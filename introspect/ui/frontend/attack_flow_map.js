@@ -11,7 +11,7 @@ import { extentOf, View } from "./view.js";
 const CELL = 4; // pixels
 const ARROW = 30;
 const LINES = 400; // most walks drawn as lines
-const FEW = 24; // with more classes only those that matter are named
+const FEW = 24; // with more classes only those that are chosen stand out
 const REACH = 12;
 export const EMBER_STOPS = {
   light: ["#ffd9a8", "#ff9d3d", "#d9480f", "#7a1507"],
@@ -236,10 +236,9 @@ export class FlowMap {
     if (shown.arrows) this.paintArrows(context, picked);
     if (shown.labels) {
       const { centres } = walks.manifest.ground;
-      const few = walks.classes.length <= FEW;
-      const bright = (code) => (source === null && column === null ? few : few || code === source || code === walks.targets[column]);
-      const all = walks.classes.length > FEW && source === null && column === null;
-      drawLabels(context, { view, theme, centres, names: walks.classes, colours: this.colours, bright: all ? () => true : bright });
+      const all = walks.classes.length <= FEW || (source === null && column === null);
+      const bright = (code) => all || code === source || code === walks.targets[column];
+      drawLabels(context, { view, theme, centres, names: walks.classes, colours: this.colours, bright });
     }
     if (shown.gateways) this.paintGateways(context);
     this.base.setAttribute("aria-label", `Activation map with ${picked.length} walks of attacked samples; at most ${this.most} pass one place.`);

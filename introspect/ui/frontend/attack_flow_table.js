@@ -42,7 +42,7 @@ export class RateTable {
     });
     this.table = el("table", { class: this.many ? "flow-table many" : "flow-table", "aria-label": "Rates by class at the start and target class" }, el("thead", {}, head), el("tbody", {}, ...body));
     const hidden = classes.length - this.sources.length;
-    const note = hidden ? `${hidden} ${hidden === 1 ? "class has" : "classes have"} no sample here.` : "";
+    const note = hidden ? `${hidden} ${hidden === 1 ? "class has" : "classes have"} no walk to another class here.` : "";
     this.node = el(
       "section",
       { class: "flow-rates" },

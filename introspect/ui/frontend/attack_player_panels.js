@@ -367,7 +367,7 @@ export function facts(attack, target, step) {
   const { pictures } = attack.manifest;
   const l1 = attack.linf[at];
   return [
-    ["L∞", `${l1.toFixed(3)}${pictures ? ` (${Math.round(255 * l1)} of 255 grey levels)` : ""}`, "The most that any single value of the input has moved, in units of the input (0 to 1)"],
+    ["L∞", `${l1.toFixed(3)}${pictures ? ` (${Math.round(255 * l1)} of 255 grey levels)` : ""}`, `The most that any single value of the input has moved, in units of the input${pictures ? " (0 to 1)" : ""}`],
     ["L2", attack.l2[at].toFixed(2), `Euclidean length of all that was added, over ${attack.inputs.toLocaleString("en-US")} values`],
     ["ê(h)", `${plainError(attack.log_error[at])} (${digits(attack.log_error[at], 2)})`, "Estimated error from all activations, and its log10; the alarm listens to this one"],
     ["ê(z)", `${plainError(attack.log_error_map[at])} (${digits(attack.log_error_map[at], 2)})`, "Estimated error at this place of the map, and its log10: the ground's tint"],

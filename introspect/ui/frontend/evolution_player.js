@@ -237,7 +237,7 @@ export class Evolution {
     const { run, view, film, free } = this;
     if (free) return;
     const [before, share] = run.split(film.at);
-    const [a, b] = [this.frames[before], this.frames[before + 1]];
+    const [a, b] = [this.frames[before], this.frames[Math.min(run.last, before + 1)]]; // a run stopped early may have one
     view.extent = a.map((edge, i) => edge + share * (b[i] - edge));
     const home = view.home();
     if (home.x === view.x && home.y === view.y && home.scale === view.scale) return;
