@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 
 from introspect.formats import onnx_layers as layers
-from introspect.formats.onnx_sizes import Sizes, Tensor, beside, room, whole
+from introspect.formats.guards import PIECES
+from introspect.formats.onnx_sizes import MADE, Sizes, Tensor, beside, room, whole
 
 DTYPES = {
     1: torch.float32, 2: torch.uint8, 3: torch.int8, 5: torch.int16, 6: torch.int32,
@@ -150,7 +151,10 @@ def split(x: Tensor, sizes: Sizes = None, *, axis: int = 0, num_outputs: int = 0
     """Split into given sizes, or evenly with a smaller last part."""
     if sizes is not None:
         return x.split(whole(sizes), axis)
-    return x.split(math.ceil(x.shape[axis] / num_outputs), axis)
+    each = math.ceil(x.shape[axis] / num_outputs)
+    if math.ceil(x.shape[axis] / max(1, each)) > PIECES:
+        raise ValueError(f"a split into {num_outputs} parts is too fine")
+    return x.split(each, axis)
 
 
 def pad(
@@ -180,7 +184,7 @@ def cast(x: Any, *, to: int, saturate: int = 1) -> Tensor:
 
 def filled(shape: Sizes, *, value: float | int = 0.0, dtype: int = 1) -> Tensor:
     """ConstantOfShape, in main memory until it meets an activation."""
-    return torch.full(room(whole(shape)), value, dtype=DTYPES[dtype])
+    return torch.full(room(whole(shape), MADE), value, dtype=DTYPES[dtype])
 
 
 def expand(x: Tensor, shape: Sizes) -> Tensor:
@@ -198,7 +202,7 @@ def tile(x: Tensor, repeats: Sizes) -> Tensor:
 def range_(start: Any, limit: Any, delta: Any) -> Tensor:
     """Range, in main memory until it meets an activation."""
     values = [v.item() if isinstance(v, Tensor) else v for v in (start, limit, delta)]
-    room([max(0, math.ceil((values[1] - values[0]) / values[2]))])
+    room([max(0, math.ceil((values[1] - values[0]) / values[2]))], MADE)
     return torch.arange(*values)
 
 

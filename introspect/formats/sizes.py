@@ -9,11 +9,15 @@ import torch
 
 from introspect.activation import first_line
 from introspect.errors import BadInput
-from introspect.formats.graph import Batch, Graph, Here, Node, Numbers, Ref
+from introspect.formats.graph import Batch, Graph, Here, Node, Numbers, Ref, used
 from introspect.formats.operators import function_of
 
 LARGEST = 1 << 30
 """Most bytes that one value may take for one input."""
+
+HOST = 256 << 20
+"""Most bytes that all values together may take that are computed to tell shapes: lists of sizes,
+masks, states to start from."""
 
 
 class Misfit(BadInput):
@@ -77,10 +81,47 @@ def shapes(graph: Graph, tensors: Mapping[str, torch.Tensor], m: int) -> dict[st
         name: tensors[stored].to(meta) for name, stored in graph.weights.items()
     }
     values[graph.input] = torch.empty(m, *graph.input_shape, device=meta)
+    held = 0
     with torch.no_grad():
         for node in graph.nodes:
+            _check_held(node, held + _foretold(node, values, m))
             run_node(node, values, m, meta)
+            held += sum(_held(values[name]) for name in node.results if name is not None)
+            _check_held(node, held)
     return values
+
+
+def _held(value: Any) -> int:
+    """Bytes that a value takes in main memory, as those do that tell sizes; 0 for shapes alone."""
+    if not isinstance(value, torch.Tensor) or value.device.type != "cpu":
+        return 0
+    return min(value.untyped_storage().nbytes(), value.numel() * value.itemsize)
+
+
+def _foretold(node: Node, values: Mapping[str, Any], m: int) -> int:
+    """Bytes that a node on values in main memory will make, as far as shapes alone tell it."""
+    given = {name: values[name] for name in used(node)}
+    if not any(map(_held, given.values())):
+        return 0
+    meta = torch.device("meta")
+    moved = {
+        name: value.to(meta) if isinstance(value, torch.Tensor) else value
+        for name, value in given.items()
+    }
+    try:
+        run_node(node, moved, m, meta)
+    except Misfit:
+        return 0  # it wants to know the values: what it makes is bounded there
+    made = [moved[name] for name in node.results if name is not None]
+    return sum(one.numel() * one.itemsize for one in made if isinstance(one, torch.Tensor))
+
+
+def _check_held(node: Node, size: int) -> None:
+    if size > HOST:
+        raise BadInput(
+            f"The operation {node.op[:80]} makes {size >> 20:,} MB of numbers only to tell sizes; "
+            "such a network is not run."
+        )
 
 
 def check_sizes(graph: Graph, tensors: Mapping[str, torch.Tensor]) -> bool:

@@ -25,6 +25,14 @@ from introspect.kept import read_kept
 from introspect.sheets import read_sheets, write_sheets
 
 
+class Nine:
+    """Nine black pictures."""
+
+    @property
+    def x(self) -> np.ndarray:
+        return np.zeros((9, 1, 4, 4), np.uint8)
+
+
 @pytest.fixture
 def bounded():
     """No more than 512 MB beyond what there is now."""
@@ -45,7 +53,9 @@ def _folder(tmp_path: Path) -> Path:
 
 def test_the_inputs_that_the_hostile_ones_are_made_of_are_read(tmp_path: Path) -> None:
     _folder(tmp_path)
-    rows, x = read_kept(tmp_path, 6) or ([], [])
+    found = read_kept(tmp_path, 6)
+    assert found is not None
+    rows, x = found
     assert list(rows) == [0, 2, 5] and x.shape == (3, 4)
 
 
@@ -103,7 +113,7 @@ def test_a_list_of_rows_longer_than_the_atlas_is_not_read(tmp_path: Path) -> Non
 
 
 def test_more_pictures_than_rows_are_not_unpacked(tmp_path: Path) -> None:
-    write_sheets(SimpleNamespace(x=np.zeros((9, 1, 4, 4), np.uint8)), tmp_path / "samples")
+    write_sheets(Nine(), tmp_path / "samples")
     with pytest.raises(BadInput, match="other inputs than rows"):
         read_kept(tmp_path, 6)
 
@@ -111,7 +121,7 @@ def test_more_pictures_than_rows_are_not_unpacked(tmp_path: Path) -> None:
 def test_a_sheet_of_very_many_pixels_is_one_sentence(tmp_path: Path) -> None:
     from PIL import Image
 
-    write_sheets(SimpleNamespace(x=np.zeros((9, 1, 4, 4), np.uint8)), tmp_path)
+    write_sheets(Nine(), tmp_path)
     Image.new("L", (16_000, 12_000)).save(tmp_path / "000.webp", "WEBP", method=0)
     with pytest.raises(BadInput, match="missing or damaged|another size"):
         read_sheets(tmp_path)
