@@ -302,3 +302,7 @@ def test_attack_that_would_not_fit_into_memory_is_refused(atlas: Atlas) -> None:
     with pytest.raises(BadInput, match="fewer targets or fewer steps"):
         player.check_size(Huge, Fgsm(steps=100), [])  # type: ignore[arg-type]
     player.check_size(atlas, Pgd(steps=1000), [])
+    hundred = list(range(100))
+    player.check_size(Huge, Fgsm(steps=20), hundred)  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="fewer targets or fewer steps"):
+        player.check_size(Huge, Fgsm(steps=20), hundred, models=2)  # type: ignore[arg-type]

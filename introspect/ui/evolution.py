@@ -102,14 +102,12 @@ def pack_evolution(atlas: Atlas, found: Evolution, ground: str) -> Packed:
         "own": _levels(np.where(found.label < 0, 0, own)),
     }
     keys = {name: content_key(body) for name, body in bodies.items()}
-    accuracy = found.accuracy
     manifest: dict[str, Any] = {
         "name": atlas.name,
         "map": ground,
         "steps": [int(step) for step in found.step],
         "samples": len(found.id),
         "kind": kind,
-        "accuracy": None if np.isnan(accuracy).any() else [float(share) for share in accuracy],
         "parts": keys,
     }
     body = json.dumps(manifest).encode()

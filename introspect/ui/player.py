@@ -110,7 +110,7 @@ def _start(
     other: Atlas | None,
 ) -> None:
     try:
-        check_size(atlas, attack, targets)
+        check_size(atlas, attack, targets, 1 if other is None else 2)
     except BadInput as problem:
         st.error(plain(problem))
         return
@@ -129,15 +129,15 @@ def _start(
         st.rerun()  # the button is drawn as busy, the progress below it
 
 
-def check_size(atlas: Atlas, attack: AbstractAttack, targets: list[int]) -> None:
+def check_size(atlas: Atlas, attack: AbstractAttack, targets: list[int], models: int = 1) -> None:
     """Refuses what would not fit into memory.
 
     Raises:
-        BadInput: more than 2 GB of pictures.
+        BadInput: more than 2 GB of pictures over all models.
     """
     count = len(targets) or len(atlas.classifier.classes)
     values = int(np.prod(atlas.classifier.input_shape))
-    wanted = 4 * count * (attack.steps + 1) * values
+    wanted = 4 * models * count * (attack.steps + 1) * values
     if wanted > LARGEST:
         raise BadInput(
             f"All steps towards {count} targets would take {size(wanted)}: choose fewer targets or "
