@@ -56,4 +56,4 @@ def _scale(picture: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def _rim(picture: np.ndarray) -> np.ndarray:
     edges = [picture[0], picture[-1], picture[:, 0], picture[:, -1]]
-    return np.median(np.concatenate(edges), axis=0).astype(np.uint8)
+    return np.asarray(np.median(np.concatenate(edges), axis=0), np.uint8)

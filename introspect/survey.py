@@ -28,13 +28,15 @@ from introspect.pictures import (
 from introspect.source import PARQUET, PICTURES, TABLES, holds_arrays
 from introspect.tables import Table, guess_label, is_index, read_table
 
-EXAMPLES = 4
+EXAMPLES = 3
 """Pictures that are shown before and after they are fitted."""
 
 LONGEST = 512
 """Longest side of an example, in pixels; larger ones are made smaller, in their own shape."""
 
-_MEASURED = 1000
+MEASURED = 1000
+"""Most pictures whose size is looked at."""
+
 _SHOWN_COLUMNS = 200
 
 
@@ -73,7 +75,7 @@ def survey_upload(path: Path, folder: Path) -> dict[str, Any]:
 
 def _survey_entries(entries: Iterator[Entry], where: str, folder: Path) -> dict[str, Any]:
     chosen, _, _ = arrange(entries, shown(where))
-    steps = np.linspace(0, len(chosen) - 1, min(len(chosen), _MEASURED)).astype(int)
+    steps = np.linspace(0, len(chosen) - 1, min(len(chosen), MEASURED)).astype(int)
     measured = [chosen[int(row)] for row in steps]
     sizes = Counter(
         measure_picture(entry.read(), f"The picture {shown(entry.parts[-1])}") for entry in measured

@@ -175,7 +175,7 @@ def test_data_become_plain_arrays_named_as_they_came():
     folder, about = upload.decode(
         upload.keep([File("petals.npz", npz(x=x, y=np.arange(40) % 4))], 1)
     )
-    assert about == {"n": 40, "shape": [1, 6, 6], "notes": []}
+    assert about == {"n": 40, "shape": [1, 6, 6], "notes": [], "classes": 4, "labelled": 40}
     samples = load_samples(folder)
     assert samples.name == "petals"
     assert np.array_equal(samples.x[:, 0], x)
@@ -186,7 +186,7 @@ def test_data_are_read_once_however_many_ask(monkeypatch):
     kept = upload.keep([File("petals.npz", npz(x=np.zeros((30, 4, 4)), y=np.arange(30) % 3))], 1)
     ran = []
 
-    def read(function, path, folder):
+    def read(function, path, folder, words):
         ran.append(path)
         time.sleep(0.2)
         return {"n": 30, "shape": [1, 4, 4], "notes": []}

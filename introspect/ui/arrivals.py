@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from introspect.errors import BadInput
-from introspect.pictures import decode_picture
+from introspect.framing import frame, to_grey
+from introspect.recipe import recipe_of
 from introspect.samples import as_input
-from introspect.ui import components, session
+from introspect.ui import components, session, upload
 from introspect.ui.desk import Desk
 from introspect.ui.landing import (
     Landing,
@@ -29,6 +30,7 @@ from introspect.ui.wording import plain
 
 if TYPE_CHECKING:
     import torch
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
 
     from introspect.atlas import Atlas
 
@@ -58,6 +60,7 @@ def draw(atlas: Atlas, desk: Desk) -> list[Landing]:
     centre = dark and session.cached(is_centred, atlas)
     landings = _draw_pad(atlas, desk, shape, dark, centre)
     landings += _draw_uploads(atlas, desk, shape, dark, centre)
+    landings += _draw_camera(atlas, desk, shape, dark, centre)
     return landings + _draw_dropped(atlas, desk)
 
 
@@ -170,6 +173,36 @@ def _draw_uploads(
     return landings
 
 
+def _draw_camera(
+    atlas: Atlas, desk: Desk, shape: tuple[int, int, int], dark: bool, centre: bool
+) -> list[Landing]:
+    shot = take_photo(f"camera-{desk.name}")
+    if shot is None:
+        return []
+    landing = desk.landings.get(shot.file_id)
+    try:
+        landing = landing or land_picture(
+            atlas, shot.getvalue(), shot.file_id, "your photo", shape, dark, centre
+        )
+    except BadInput as problem:
+        st.error(plain(problem))
+        return []
+    _draw_card(atlas, landing, f"shot-{desk.name}-{landing.key}", picture=True)
+    return [landing]
+
+
+def take_photo(key: str) -> UploadedFile | None:
+    """A photo by the visitor's camera, which is asked for only once it is wanted."""
+    if not st.toggle(
+        ":material/photo_camera: Use the camera",
+        key=f"{key}-wanted",
+        help="Browsers lend the camera only to pages on this machine or over https. The photo "
+        "goes to this server alone, is fitted to what the network reads, and is not kept.",
+    ):
+        return None
+    return st.camera_input("Take a photo", key=key, label_visibility="collapsed")
+
+
 def land_picture(
     atlas: Atlas,
     data: bytes,
@@ -205,8 +238,14 @@ def fit_picture(
     """
     if len(data) > MAX_MB << 20:
         raise BadInput(f"The file is larger than {MAX_MB} MB; save a smaller picture.")
-    picture = decode_picture(data, "The picture")
+    picture = upload.decode_picture(data)
     wanted = atlas.classifier.input_shape
+    recipe = recipe_of(atlas.settings)
+    if recipe.grey:
+        picture = to_grey(picture)
+    if recipe.size is not None:
+        # what the atlas is made of was fitted in this way
+        picture = frame(picture, *recipe.size, recipe.fit)
     if picture.shape[:2] == shape[1:]:
         return as_input(picture, wanted)
     invert = "auto" if dark else False

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from introspect.atlas import Atlas
 
-STORED, DRAWN, FILE = "Stored sample", "Drawing", "Picture file"
+STORED, DRAWN, FILE, CAMERA = "Stored sample", "Drawing", "Picture file", "Camera"
 KINDS = {"any": "Any", "right": "Right", "wrong": "Wrong"}
 HELP = {
     "any": "A random test sample.",
@@ -53,6 +53,8 @@ class Tray:
     problem: str = ""
     drawn: np.ndarray | None = None
     file: tuple[str, np.ndarray] | None = None
+    seen: str = ""
+    """Which upload `file` is, so that it is decoded once."""
     random: np.random.Generator = field(default_factory=np.random.default_rng)
     param: str = "sample"
     """What the chosen sample is called in the page's address."""
@@ -90,8 +92,8 @@ def offer(atlas: Atlas, key: str, param: str = "sample") -> Chosen | None:
                 source = _choose_source(atlas, tray, name)
             if source == DRAWN:
                 chosen = _draw_pad(atlas, tray, name)
-            elif source == FILE:
-                chosen = _upload(atlas, tray, name)
+            elif source in (FILE, CAMERA):
+                chosen = _upload(atlas, tray, name, source)
             else:
                 chosen = _choose_stored(atlas, tray, name, row)
     picture = None if chosen is None else to_picture(chosen.x)
@@ -191,7 +193,7 @@ def _choose_source(atlas: Atlas, tray: Tray, name: str) -> str:
 
     st.segmented_control(
         "Sample",
-        [STORED, DRAWN, FILE],
+        [STORED, DRAWN, FILE, CAMERA],
         key=f"source-{name}",
         on_change=keep,
         required=True,
@@ -310,22 +312,27 @@ def _draw_pad(atlas: Atlas, tray: Tray, name: str) -> Chosen | None:
     return Chosen(None, tray.drawn, -1, "your drawing")
 
 
-def _upload(atlas: Atlas, tray: Tray, name: str) -> Chosen | None:
+def _upload(atlas: Atlas, tray: Tray, name: str, source: str) -> Chosen | None:
     shape, dark, centre = _fitted(atlas)
-    file = st.file_uploader(
-        "Picture file",
-        type=arrivals.KINDS,
-        max_upload_size=arrivals.MAX_MB,
-        key=f"file-{name}",
-        label_visibility="collapsed",
-    )
+    if source == CAMERA:
+        file = st.camera_input("Photo", key=f"camera-{name}", label_visibility="collapsed")
+    else:
+        file = st.file_uploader(
+            "Picture file",
+            type=arrivals.KINDS,
+            max_upload_size=arrivals.MAX_MB,
+            key=f"file-{name}",
+            label_visibility="collapsed",
+        )
     try:
-        if file is not None:
+        if file is not None and file.file_id != tray.seen:
             x = arrivals.fit_picture(atlas, file.getvalue(), shape, dark, centre)
-            tray.file = (file.name, x[0].numpy())
+            title = "your photo" if source == CAMERA else file.name
+            tray.file, tray.seen = (title, x[0].numpy()), file.file_id
     except BadInput as problem:
         st.error(f"{plain(file.name if file else '')}: {plain(problem)}")
     if tray.file is None:
-        st.caption("Drop in a picture to go on; it is fitted to the size the network reads.")
+        what = "Take a photo" if source == CAMERA else "Drop in a picture"
+        st.caption(f"{what} to go on; it is fitted to the size the network reads.")
         return None
     return Chosen(None, tray.file[1], -1, tray.file[0])

@@ -30,8 +30,12 @@ from introspect.recipe import Recipe
 from introspect.space import within
 from introspect.store import cache_dir, write_file
 
-MODEL_MB, LAYERS_MB, DATA_MB, ATLAS_MB = 1024, 1, 1024, 1024
-"""Largest upload of each kind, in megabytes; the browser refuses more, and so does the server."""
+UPLOAD_MB = max(1, int(limits.number("INTROSPECT_UPLOAD_MB", 1024)))
+MODEL_MB, LAYERS_MB, DATA_MB, ATLAS_MB = UPLOAD_MB, 1, UPLOAD_MB, UPLOAD_MB
+"""Largest upload of each kind, in megabytes; the browser refuses more, and so does the server.
+
+`$INTROSPECT_UPLOAD_MB` sets another limit for models, data and atlases.
+"""
 
 KEPT = 31 * 86_400.0
 """Uploads outlive the jobs that may be resumed with them, which are forgotten after 30 days."""

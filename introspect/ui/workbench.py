@@ -14,7 +14,7 @@ from introspect.datasets import DATASETS
 from introspect.errors import BadInput
 from introspect.formats.sniff import EXPORT, look
 from introspect.store import cache_dir
-from introspect.ui import checkup, upload, verdict
+from introspect.ui import checkup, gather, upload, verdict
 from introspect.ui.checkup import Chosen, Order
 from introspect.ui.wording import duration, plain, size
 
@@ -130,23 +130,15 @@ def _data() -> Path | str | None:
         )
     kept = _give(
         "data",
-        "Samples with labels (.npz, .npy, .gz or .zip)",
-        ".npz with arrays x and y; or two files, inputs and labels, as .npy or idx.gz; "
-        "or a .zip of pictures with one folder for each class.",
+        gather.LABEL,
+        gather.HELP,
         upload.DATA_MB,
         several=True,
     )
     if kept is None:
+        st.caption(gather.limits())
         return None
-    try:
-        with st.spinner("Reading the data …"):
-            folder, about = upload.decode(kept)
-    except BadInput as problem:
-        st.error(plain(problem))
-        return None
-    shape = " × ".join(map(str, about["shape"]))
-    st.caption("  \n".join([f"{about['n']:,} samples of {shape}", *map(plain, about["notes"])]))
-    return folder
+    return gather.draw(kept)
 
 
 def _give(
