@@ -6,7 +6,7 @@ import json
 
 from introspect import library, limits
 from introspect.errors import BadInput
-from introspect.library import SUFFIX, Entry
+from introspect.library import SUFFIX, Entry, Kind
 from introspect.process import lock
 from introspect.space import whose
 from introspect.store import common_dir, library_dir, write_file
@@ -31,7 +31,7 @@ def publish(entry: Entry) -> Entry:
         # The note comes first: an atlas of nobody could never be taken back.
         _write(limits.published() | {name: str(whose())})
         library.move(entry, common_dir() / f"{name}{SUFFIX}")
-    return _found(name)
+    return _found(name, "published")
 
 
 def take_back(entry: Entry) -> Entry:
@@ -49,12 +49,12 @@ def take_back(entry: Entry) -> Entry:
             name = f"{entry.name[:70]} {number}"
         library.move(entry, library_dir() / f"{name}{SUFFIX}")
         _write({key: space for key, space in limits.published().items() if key != entry.name})
-    return _found(name)
+    return _found(name, "mine")
 
 
 def _write(publishers: dict[str, str]) -> None:
     write_file(common_dir() / limits.PUBLISHED, json.dumps(publishers, sort_keys=True).encode())
 
 
-def _found(name: str) -> Entry:
-    return next(entry for entry in library.shelf() if entry.name == name)
+def _found(name: str, kind: Kind) -> Entry:
+    return next(entry for entry in library.shelf() if (entry.name, entry.kind) == (name, kind))

@@ -93,13 +93,15 @@ class RawVisitor:
         from streamlit.proto.BackMsg_pb2 import BackMsg
         from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
         from websockets.sync.client import connect
+        from websockets.typing import Origin
 
         told = []
-        protocols: Any = ["streamlit", self.cookies.get("_streamlit_xsrf", "-")]
+        named = ["streamlit", self.cookies.get("_streamlit_xsrf", "-"), session]
+        protocols: Any = list(filter(None, named))
         with connect(
             self.url.replace("http", "ws") + "/_stcore/stream",
-            origin=self.url,
-            subprotocols=[*protocols, session] if session else protocols,
+            origin=Origin(self.url),
+            subprotocols=protocols,
             additional_headers={"Cookie": self.cookie} if self.cookies else {},
             max_size=None,
         ) as stream:
@@ -108,7 +110,7 @@ class RawVisitor:
             ask.rerun_script.page_name = page
             stream.send(ask.SerializeToString())
             while True:
-                message = ForwardMsg.FromString(bytes(stream.recv(timeout=90)))
+                message = ForwardMsg.FromString(stream.recv(timeout=90, decode=False))
                 kind = message.WhichOneof("type")
                 told.append(str(message))
                 if kind == "new_session":

@@ -13,6 +13,7 @@ from introspect.brainbow import WAYS, Brainbow, Groups, colour_range, has_means,
 from introspect.errors import BadInput
 from introspect.plots.palette import CIVIDIS, class_colours
 from introspect.ui.payload import Packed, content_key, pack_map, pack_score
+from introspect.ui.selection import harmless
 
 if TYPE_CHECKING:
     from introspect.atlas import Atlas
@@ -120,7 +121,7 @@ def to_csv(found: dict[str, Brainbow]) -> bytes:
     first = brainbows[0]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    names = [_cell(name) for name in first.classes]
+    names = [harmless(name) for name in first.classes]
     writer.writerow(
         ["layer", "unit"]
         + [f"preferred_{b.way}" for b in brainbows]
@@ -132,13 +133,8 @@ def to_csv(found: dict[str, Brainbow]) -> bytes:
         for unit in range(span.start, span.stop):
             liked = (names[b.preferred[unit]] if b.preferred[unit] >= 0 else "" for b in brainbows)
             writer.writerow(
-                [_cell(layer), unit - span.start, *liked]
+                [harmless(layer), unit - span.start, *liked]
                 + [int(place[unit]) - span.start for place in places]
                 + [f"{value:.6g}" for b in brainbows for value in b.expected[:, unit]]
             )
     return out.getvalue().encode()
-
-
-def _cell(text: str) -> str:
-    """Text that a spreadsheet does not take for a formula."""
-    return f"'{text}" if text[:1] in "=+-@\t\r" else text

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -224,5 +225,9 @@ def confusions_csv(
 
 
 def harmless(text: str) -> str:
-    """A class name that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    """A class name that no spreadsheet takes for a formula, on one line.
+
+    Python's csv writes a lone carriage return without quotes: what follows it would be a new cell.
+    """
+    text = " ".join(re.split(r"[\r\n\v\f\0]", text))
+    return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@") or text[:1] == "\t" else text
