@@ -92,7 +92,32 @@ def _of_layers(listed: LayerList) -> Blueprint:
     reading = Reading(
         listed.input_shape, listed.classes, listed.link, listed.preprocessing, listed.bounds
     )
+    module = build_module(listed)
+    _measure(module, listed.input_shape)
     return Blueprint(reading, lambda tensors: _filled(build_module(listed), tensors))
+
+
+def _measure(module: nn.Sequential, input_shape: tuple[int, ...]) -> None:
+    """Makes sure that no layer makes far more of one input than any machine has room for.
+
+    Raises:
+        BadInput: naming the layer.
+    """
+    from introspect.formats.sizes import LARGEST
+
+    x = torch.empty(1, *input_shape, device="meta")
+    module.eval()  # norms in training want more than one input
+    with torch.no_grad():
+        for name, layer in module.named_children():
+            try:
+                x = layer(x)
+            except Exception:
+                return  # layers that do not fit are told of where they are run
+            if x.numel() * x.itemsize > LARGEST:
+                raise BadInput(
+                    f'The layer "{name[:60]}" makes {x.numel() * x.itemsize >> 20:,} MB of one '
+                    "input; such a network is not run."
+                )
 
 
 def _filled(module: nn.Module, tensors: Mapping[str, torch.Tensor]) -> nn.Module:

@@ -146,6 +146,19 @@ def test_bounds_that_are_no_numbers_are_refused(tmp_path: Path, bounds: list[Any
         read_blueprint(told | {"bounds": bounds})
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [{"ZeroPad2d": 20_000}, {"AdaptiveAvgPool2d": 30_000}, {"Upsample": {"scale_factor": 10_000}}],
+)
+def test_a_layer_list_that_makes_gigabytes_of_a_picture_is_never_run(layer: dict[str, Any]) -> None:
+    tall = ["Flatten", {"Linear": [4, 2]}]
+    told = {"input_shape": [1, 28, 28], "layers": [layer, {"AdaptiveAvgPool2d": 2}, *tall]}
+    with pytest.raises(BadInput, match="MB of one input"):
+        read_blueprint(told)
+    told["layers"][0] = {"ZeroPad2d": 2}
+    assert read_blueprint(told).reading.input_shape == (1, 28, 28)
+
+
 def test_weights_named_again_and_again_do_not_fill_the_disk(tmp_path: Path) -> None:
     many = {f"w{i}": torch.ones(1 << 20, 1).expand(1 << 20, 8) for i in range(20)}
     (tmp_path / "net.pt2").write_bytes(bytes(1000))
