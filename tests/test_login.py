@@ -120,6 +120,13 @@ def test_form_is_not_read_to_the_end_when_it_is_endless() -> None:
     assert ask(shut, login.PATH, "POST", OWN | {"cookie": cookie}, content).status == 401
 
 
+def test_browser_posts_the_form_with_its_origin() -> None:
+    """Under "no-referrer" it would say "null", which the door takes for another site."""
+    answer = ask(door(password=PASSWORD), "/")
+    assert answer.headers["referrer-policy"] == "same-origin"
+    assert "form-action 'self'" in answer.headers["content-security-policy"]
+
+
 def test_problem_is_text_in_the_form() -> None:
     assert "<script>" not in login.password_form("<script>alert(1)</script>")
 

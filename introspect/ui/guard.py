@@ -35,7 +35,8 @@ UPLOAD = re.compile(r"/_stcore/upload_file/([^/]+)/")
 LONGEST_FORM = 4096
 NOBODY = "nobody"
 NEW = "introspect.new_visitor"
-NEVER_KEPT = {"Cache-Control": "no-store"}
+NEVER_KEPT = {"Cache-Control": "no-store", "Referrer-Policy": "same-origin"}
+"""For the forms: under "no-referrer" a browser would post them with the origin "null"."""
 
 PAGE_POLICY = "; ".join(
     (
@@ -238,7 +239,8 @@ class Guard:
                         PAGE_POLICY.format(sockets=sockets).strip() if ours else FILE_POLICY
                     )
                 for name, value in HEADERS.items():
-                    headers[name] = value
+                    if name != "Referrer-Policy" or headers.get(name) != "same-origin":
+                        headers[name] = value
                 # With pages only: what a page loads at once must not bring several cookies.
                 page = message["status"] == 304 and request.get("sec-fetch-dest") == "document"
                 if NEW in scope and (page or kind == "text/html"):
