@@ -30,6 +30,7 @@ from introspect.preprocessing import Preprocessing
 from introspect.projections.infovae import InfoVAE, InfoVAEProjector
 from introspect.projections.pca import PCA
 from introspect.projections.umap import UMAP
+from introspect.recipe import Recipe
 from introspect.recording import Recording, choose_device, record
 from introspect.samples import SPLITS, Samples, load_samples
 from introspect.tap import Tap
@@ -340,8 +341,8 @@ def build_folder(arguments: dict[str, Any], report: Any) -> dict[str, Any]:
 
     Args:
         arguments: `model` (or `weights`) and `layers` files, `data`, `out`; optionally `name, test,
-            arch, anyway, layers_chosen, reduction, preset, epochs, seed, device, link, preprocessing {…},
-            checkpoints [folder or files]`.
+            arch, anyway, layers_chosen, reduction, preset, epochs, seed, device, link,
+            preprocessing {…}, recipe {…}, checkpoints [folder or files]`.
         report: told (stage, done, total); its `folder`, where it has one, keeps the recording and
             checkpoints, so that a killed job goes on.
     """
@@ -359,6 +360,7 @@ def build_folder(arguments: dict[str, Any], report: Any) -> dict[str, Any]:
         link=arguments.get("link") if arguments.get("link") != "auto" else None,
         preprocessing=None if given is None else Preprocessing.parse(given),
         anyway=bool(arguments.get("anyway")),
+        recipe=Recipe.parse(arguments.get("recipe") or {}),
     )
     folder = getattr(report, "folder", None)
     atlas = build_atlas(

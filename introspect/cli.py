@@ -13,6 +13,7 @@ from typing import Any
 
 import introspect
 from introspect.errors import BadInput, Cancelled, IntrospectError
+from introspect.recipe import Recipe
 from introspect.telling import (
     Answer,
     tell_attack,
@@ -23,7 +24,7 @@ from introspect.telling import (
     tell_noise,
     tell_report,
 )
-from introspect.terminal import BAD_INPUT, Bar, Parser, listening, read_preprocessing
+from introspect.terminal import BAD_INPUT, Bar, Parser, add_recipe, listening, read_ways
 
 INTERRUPTED = 130
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -130,6 +131,7 @@ def _add_doctor(commands: Any) -> None:
     command.add_argument("--layers", metavar="FILE", help="layer list that goes with the weights")
     command.add_argument("--arch", metavar="NAME", help="the network, where a file is weights only")
     command.add_argument("--data", metavar="DATA", help="labelled data, to try the model on")
+    add_recipe(command)
     _add_json(command)
 
 
@@ -138,7 +140,8 @@ def doctor(options: argparse.Namespace) -> Answer:
     from introspect.bundled import find_model
     from introspect.doctor import examine
 
-    return examine(find_model(options.model), options.layers, options.data, options.arch)
+    model, recipe = find_model(options.model), Recipe.parse(read_ways(options)["recipe"])
+    return examine(model, options.layers, options.data, options.arch, recipe=recipe)
 
 
 def _add_build(commands: Any) -> None:
@@ -152,6 +155,7 @@ def _add_build(commands: Any) -> None:
     command.add_argument("--arch", metavar="NAME", help="the network, where a file is weights only")
     command.add_argument("--anyway", action="store_true", help="also where it is hardly ever right")
     command.add_argument("--test", metavar="DATA", help="labelled data to keep for the test split")
+    add_recipe(command)
     command.add_argument(
         "--preprocess",
         metavar="MEAN/STD",
@@ -190,7 +194,7 @@ def build(options: argparse.Namespace) -> Answer:
         raise BadInput(f"--epochs {options.epochs} is too few: choose 1 or more.")
     names = "model data out layers arch anyway test link preset epochs device seed checkpoints"
     arguments = {name: getattr(options, name) for name in names.split()}
-    arguments["preprocessing"] = read_preprocessing(options.preprocess)
+    arguments |= read_ways(options)
     # The same command on the same files goes on where it was stopped or killed.
     texts = [value for value in arguments.values() if isinstance(value, str)]
     files = [Path(text) for text in texts + (options.checkpoints or [])]

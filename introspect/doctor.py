@@ -18,6 +18,7 @@ from introspect.ingest import Loaded
 from introspect.modelfile import Opened
 from introspect.preprocessing import Preprocessing
 from introspect.quarantine import Limits
+from introspect.recipe import Recipe
 from introspect.samples import Samples, load_samples
 from introspect.store import cache_dir
 from introspect.tap import REDUCTIONS, count_units
@@ -37,6 +38,7 @@ def examine(
     data: str | Path | None = None,
     arch: str | None = None,
     opened: Opened | None = None,
+    recipe: Recipe | None = None,
 ) -> dict[str, Any]:
     """All that can be said of a model file without running anything in it.
 
@@ -46,6 +48,7 @@ def examine(
         data: labelled data, by name or path, to try the model on.
         arch: name of the architecture, for a file that holds weights only.
         opened: what the quarantine child has made of the file, where it has been there already.
+        recipe: how tables and pictures of many sizes are read.
 
     Returns:
         `format` of the file; `ok`, whether a map can be built, and `reason`, one sentence on what
@@ -68,7 +71,7 @@ def examine(
         raise BadInput(f"There is no model {path}: check the name.")
     found = _blank(look(path).name)
     try:
-        samples, problem = _samples(data)
+        samples, problem = _samples(data, recipe)
         loaded = ingest.load_model(path, layers, arch, samples, opened=opened)
         found["notes"] = list(loaded.notes)
         found["architectures"] = [_tell_match(match) for match in loaded.matches]
@@ -106,12 +109,14 @@ def _blank(kind: str) -> dict[str, Any]:
     }
 
 
-def _samples(data: str | Path | None) -> tuple[Samples | None, BadInput | None]:
+def _samples(
+    data: str | Path | None, recipe: Recipe | None
+) -> tuple[Samples | None, BadInput | None]:
     """The data, or what is wrong with them: the model can be told about all the same."""
     if data is None:
         return None, None
     try:
-        return load_samples(data), None
+        return load_samples(data, recipe=recipe), None
     except BadInput as error:
         return None, error
 

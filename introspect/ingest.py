@@ -21,6 +21,7 @@ from introspect.formats.safetensors import check_header, fill_module, read_tenso
 from introspect.formats.sniff import EXPORT, look
 from introspect.modelfile import BESIDE, Opened, open_model
 from introspect.preprocessing import Preprocessing
+from introspect.recipe import Recipe
 from introspect.samples import Samples, load_samples
 
 
@@ -94,6 +95,7 @@ def load_pair(
     link: str | None = None,
     preprocessing: Preprocessing | None = None,
     anyway: bool = False,
+    recipe: Recipe | None = None,
 ) -> tuple[Classifier, Samples]:
     """A classifier and the samples to map it on, fit for each other.
 
@@ -103,15 +105,18 @@ def load_pair(
     Args:
         test: more data, for the test split.
         anyway: go on although the model is hardly more often right than chance.
+        recipe: how tables and pictures of many sizes are read.
 
     Raises:
         BadInput: the files cannot be read, do not fit, or the accuracy is not plausible.
     """
     if look(file).kind == "folder" or (arch is None and (layers or _beside(file))):
         loaded = load_model(file, layers, arch, None, link, preprocessing)
-        samples = _both(data, test, loaded.classifier.classes if loaded.classifier else None)
+        samples = _both(
+            data, test, loaded.classifier.classes if loaded.classifier else None, recipe
+        )
     else:
-        samples = _both(data, test, None)
+        samples = _both(data, test, None, recipe)
         loaded = load_model(file, layers, arch, samples, link, preprocessing)
     if loaded.classifier is None:
         raise BadInput(loaded.reason)
@@ -140,11 +145,18 @@ def _named(made: Classifier, opened: Opened, like: Samples | None) -> Classifier
     return dataclasses.replace(made, classes=names)
 
 
-def _both(data: str | Path, test: str | Path | None, classes: Sequence[str] | None) -> Samples:
-    samples = load_samples(data, classes=classes)
+def _both(
+    data: str | Path,
+    test: str | Path | None,
+    classes: Sequence[str] | None,
+    recipe: Recipe | None,
+) -> Samples:
+    samples = load_samples(data, classes=classes, recipe=recipe)
     if test is None:
         return samples
-    return samples.joined(load_samples(test, classes=classes or samples.classes))
+    # what was settled for the first data holds for the others
+    more = load_samples(test, classes=classes or samples.classes, recipe=samples.recipe)
+    return samples.joined(more)
 
 
 def _beside(path: Path) -> Path | None:

@@ -11,9 +11,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from introspect.errors import BadInput
+from introspect.recipe import FITS, Recipe, check_size, read_names, split_names
 
 BAD_INPUT = 2
 
@@ -63,6 +64,51 @@ class Bar:
         """Removes what was kept for going on with the work: it is done."""
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def add_recipe(command: argparse.ArgumentParser) -> None:
+    """The options that say how tables, and pictures of many sizes, are read."""
+    command.add_argument("--label", metavar="COLUMN", help="column of the labels in a table")
+    command.add_argument(
+        "--columns", metavar="A,B,…", help="columns of a table that the model reads, in order"
+    )
+    command.add_argument("--size", metavar="WxH", help="bring pictures to one size: 32x32")
+    command.add_argument("--fit", choices=tuple(FITS), help="how (default: crop)")
+    command.add_argument("--grey", action="store_true", help="leave colour out of pictures")
+    command.add_argument(
+        "--class-names", metavar="NAMES", help="cat,dog,cow or a file with one name a line"
+    )
+
+
+def read_ways(options: argparse.Namespace) -> dict[str, Any]:
+    """How inputs are prepared and how data are read, as `build_folder` takes both.
+
+    Raises:
+        BadInput: one of the options makes no sense.
+    """
+    preprocessing = read_preprocessing(getattr(options, "preprocess", None))
+    return {"preprocessing": preprocessing, "recipe": read_recipe(options)}
+
+
+def read_recipe(options: argparse.Namespace) -> dict[str, Any]:
+    """The document of the recipe that `add_recipe`'s options give.
+
+    Raises:
+        BadInput: no size, or no class names.
+    """
+    size = None
+    if options.size is not None:
+        width, cross, height = options.size.lower().partition("x")
+        if not (cross and width.isdecimal() and height.isdecimal()):
+            raise BadInput(f"--size {options.size} is no size: give width and height as in 32x32.")
+        size = check_size(int(height), int(width))
+    names: tuple[str, ...] = ()
+    if options.class_names is not None:
+        file = Path(options.class_names)
+        names = read_names(file) if file.is_file() else split_names(options.class_names)
+    columns = tuple(name.strip() for name in (options.columns or "").split(",") if name.strip())
+    fit = options.fit or "crop"
+    return Recipe(options.label or "", "", columns, (), size, fit, options.grey, names).document()
 
 
 def read_preprocessing(text: str | None) -> dict[str, list[float] | bool] | None:
