@@ -117,9 +117,10 @@ def draw_accuracy(found: dict[str, Any], key: str) -> tuple[dict[str, Any] | Non
     left.dataframe(
         pandas.DataFrame(
             {
-                "Inputs prepared as": ordered,
                 "Right": [100 * shares[name] for name in ordered],
-                "": ["taken" if name == taken else "" for name in ordered],
+                "Inputs prepared as": [
+                    f"{name} (taken)" if name == taken else name for name in ordered
+                ],
             }
         ),
         hide_index=True,
