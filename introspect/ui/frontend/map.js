@@ -74,7 +74,8 @@ export class ActivationMap extends Appearance {
 
   redraw(all = true) {
     this.stale = this.stale || all;
-    if (this.frame || !this.stage || !this.tables) return;
+    // A place that is not shown has no size; its stage calls again when it has one.
+    if (this.frame || !this.stage?.ratio || !this.tables) return;
     this.frame = requestAnimationFrame(() => {
       this.frame = 0;
       const started = performance.now();
