@@ -20,7 +20,7 @@ from introspect.recipe import FITS, MAX_SIDE, Recipe, split_names
 from introspect.survey import MEASURED
 from introspect.ui import upload
 from introspect.ui.payload import picture_url
-from introspect.ui.wording import plain, size
+from introspect.ui.wording import plain
 
 HELP = (
     ".npz with arrays x and y; inputs and labels as two .npy or two idx.gz; .safetensors with x "
@@ -37,7 +37,7 @@ SHOWN = 64
 def limits() -> str:
     """How much may be uploaded, and what to do with more, in a sentence."""
     return (
-        f"Up to {size(upload.DATA_MB * 2**20)} a file. For more, run on the machine that has the "
+        f"Up to {upload.DATA_MB:,} MB a file. For more, run on the machine that has the "
         "data: `introspect build MODEL FOLDER -o mine.atlas`."
     )
 
@@ -57,7 +57,9 @@ def draw(kept: Path) -> Path | None:
     except BadInput as problem:
         st.error(plain(problem))
         return None
-    shape = " × ".join(map(str, about["shape"])) + " values" * (len(about["shape"]) == 1)
+    shape = " × ".join(map(str, about["shape"]))
+    if len(about["shape"]) == 1:
+        shape += " value" if shape == "1" else " values"
     told = f"{about['n']:,} samples of {shape}, {about['classes']:,} classes"
     st.caption("  \n".join([told, *map(plain, about["notes"])]))
     if not about["labelled"]:
