@@ -10,7 +10,7 @@ import torch
 from public_networks import LeNet, lively
 from torch import nn
 
-from introspect.classifier import Classifier
+from introspect.classifier import Classifier, save_classifier
 from introspect.errors import BadInput
 from introspect.formats.checkpoint import read_checkpoint, unwrap
 from introspect.formats.reader import GRAPHS, READERS, _reader, parse
@@ -18,6 +18,7 @@ from introspect.formats.safetensors import read_tensors
 from introspect.formats.sniff import sniff
 from introspect.ingest import load_model, load_pair
 from introspect.modelfile import open_model
+from introspect.preparation import choose_samples, learnable
 from introspect.preprocessing import Preprocessing
 
 
@@ -173,3 +174,22 @@ def test_every_kind_has_its_reader(kind) -> None:
 def test_unknown_kind_is_refused(tmp_path) -> None:
     with pytest.raises(BadInput, match="cannot be read: mystery"):
         parse(tmp_path / "x", "mystery")
+
+
+def test_layer_list_is_held_to_a_plausible_accuracy_too(tmp_path, digits) -> None:
+    np.savez(tmp_path / "d.npz", x=digits.x, y=digits.y, split=digits.split)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        lost = nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 10))
+    save_classifier(Classifier.of(lost, input_shape=(1, 8, 8)), tmp_path / "lost")
+    with pytest.raises(BadInput, match="go on with --anyway"):
+        load_pair(tmp_path / "lost", tmp_path / "d.npz")
+    classifier, _ = load_pair(tmp_path / "lost", tmp_path / "d.npz", anyway=True)
+    assert classifier.preprocessing.identity
+
+
+def test_test_split_has_no_say_in_how_a_model_is_used(digits) -> None:
+    assert set(choose_samples(digits).split.tolist()) == {1}
+    few = digits[digits.split != 1]
+    assert set(choose_samples(few).split.tolist()) == {0}
+    assert len(learnable(digits.of("test"))) == 0
