@@ -149,11 +149,12 @@ def test_doctor_tells_layers_and_accuracy(
     answer = last_json(capsys.readouterr().out)
     keys = "format ok reason layers input_shape classes accuracy preprocessing".split()
     assert list(answer)[: len(keys)] == keys
-    assert list(answer)[len(keys) :] == "plausible verdict architectures missing notes".split()
+    more = "plausible verdict architectures missing notes ways seconds samples".split()
+    assert list(answer)[len(keys) :] == more
     assert [layer["name"] for layer in answer["layers"]] == [layer.name for layer in mlp.layers]
     assert all({"name", "op", "shape", "units"} <= layer.keys() for layer in answer["layers"])
-    test = digits.of("test")
-    right = (mlp(test.floats()).argmax(1).numpy() == test.y).mean()
+    seen = digits.of("validation")
+    right = (mlp(seen.floats()).argmax(1).numpy() == seen.y).mean()
     assert answer["accuracy"]["0 to 1"] == pytest.approx(right)
     assert cli.main(["doctor", str(model), "--data", str(data)]) == 0
     told = capsys.readouterr().out
