@@ -5,10 +5,11 @@ Net2 of Pardo et al. 2020 (table 1), all-convolutional: 3 x 3 filters 96, 96, 96
 10 sigmoid outputs, half squared error, dropout rate .2 after the dense layers, batches of 128.
 
 Kept from the paper: layers, sigmoid, loss, dropout, batch. Other than the paper: pictures are
-flipped and shifted by up to 4 pixels while learning; AdamW with three cycles of a rising and falling
-rate instead of 100 triangular ones; batch norm behind every convolution while learning, multiplied
-into the filters afterwards, so that the network on disk has none, as in table 1. The 1 x 1 filter
-size is what All-CNN-C has where the table gives none. On a CPU the convolutions learn in bfloat16.
+flipped and shifted by up to 4 pixels while learning; AdamW with three cycles of a rising and
+falling rate instead of 100 triangular ones; batch norm behind every convolution while learning,
+multiplied into the filters afterwards, so that the network on disk has none, as in table 1. The
+1 x 1 filter size is what All-CNN-C has where the table gives none. On a CPU the convolutions learn
+in bfloat16.
 
 Needs CIFAR-10 (`INTROSPECT_DATA` or a download) and umap-learn; about 90 minutes of training on 2
 cores. Killed, it goes on from its last checkpoint in the scratch folder. Seed 0 throughout.
