@@ -1,7 +1,8 @@
-"""Takes the README's pictures from the running app, light and dark: `make screenshots`."""
+"""Takes the documents' pictures from the running app, light and dark: `make screenshots`."""
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import socket
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.error import URLError
 
+from PIL import Image
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from introspect.bundled import site
@@ -92,30 +94,83 @@ def ready(page: Page) -> None:
     settle(page)
 
 
+def rest(page: Page) -> None:
+    """Waits until nothing is computed and what was drawn has come to rest."""
+    settle(page)
+    page.wait_for_timeout(6000)
+    settle(page)
+
+
+def show_attack(page: Page) -> None:
+    """Runs the attack and stops a third of the way."""
+    settle(page)
+    page.get_by_role("button", name="Run the attack").click()
+    page.locator(".player-chip").nth(3).click(timeout=120_000)
+    for _ in range(30):
+        page.keyboard.press("ArrowRight")
+    rest(page)
+    page.locator(".player-chip").nth(3).scroll_into_view_if_needed()
+
+
+def show_flow(page: Page) -> None:
+    """Runs an attack on a hundred samples and waits for its figure."""
+    settle(page)
+    count = page.get_by_role("spinbutton", name="Samples")
+    count.fill("100")
+    count.press("Enter")
+    settle(page)
+    page.get_by_role("button", name="Run in the background").click()
+    page.get_by_role("button", name="Gateway 1").wait_for(timeout=300_000)
+    rest(page)
+
+
+def show_training(page: Page) -> None:
+    """Halfway through the training."""
+    settle(page)
+    page.get_by_role("slider", name="Moment of the training").fill("11")
+    rest(page)
+
+
 SCENES: dict[str, tuple[str, Callable[[Page], None]]] = {
     "sample": ("activation_map?atlas=mnist-net1&wrong=1&pin=60247", show_pin),
     "drawing": ("activation_map?atlas=mnist-net1", show_drawing),
+    "brainbow": ("brainbow?atlas=mnist-net1", rest),
+    "constellation": ("constellation?atlas=mnist-net1&sample=60907", rest),
+    "trajectory": ("trajectory?atlas=mnist-net1&sample=60907", show_attack),
+    "evolution": ("evolution?atlas=mnist-net1", show_training),
+    "reliability": ("reliability?atlas=mnist-net1", rest),
+    "sample_card": ("sample_card?atlas=mnist-net1&a=60907&b=60247", rest),
+    "attack_flow": ("attack_flow?atlas=mnist-net1", show_flow),
 }
+PAINTED = ("sample", "drawing")
+"""Scenes kept as PNG; the others, of docs/pages.md, as smaller WebP."""
 
 
 def take(browser: Browser, url: str, theme: Literal["light", "dark"]) -> None:
     """One picture of each scene in one theme."""
     # Waiting for a condition evaluates text in the page, which our policy forbids.
     context = browser.new_context(viewport=SIZE, color_scheme=theme, base_url=url, bypass_csp=True)
+    chosen = sys.argv[1:] or SCENES
     for name, (address, arrange) in SCENES.items():
+        if name not in chosen:
+            continue
         page = context.new_page()
         page.set_default_timeout(1000 * PATIENCE)
         page.goto(address)
         arrange(page)
-        file = FOLDER / f"{name}-{theme}.png"
-        page.screenshot(path=file)
+        if name in PAINTED:
+            file = FOLDER / f"{name}-{theme}.png"
+            page.screenshot(path=file)
+        else:
+            file = FOLDER / f"{name}-{theme}.webp"
+            Image.open(io.BytesIO(page.screenshot())).convert("RGB").save(file, quality=82)
         print(file.relative_to(site()))
         page.close()
     context.close()
 
 
 def main() -> None:
-    """Starts the app and a browser, and writes every scene in both themes."""
+    """Starts the app and a browser, and writes every scene, or those named, in both themes."""
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         raise SystemExit("The pictures need Chromium on the PATH: install the package chromium.")

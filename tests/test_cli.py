@@ -32,6 +32,7 @@ COMMANDS = [
     "noise",
     "judge",
     "reproduce",
+    "export",
     "bench",
 ]
 MEASUREMENT = """

@@ -79,7 +79,14 @@ def test_wheel_carries_the_site_and_nothing_that_is_not_needed(wheel: Path) -> N
     assert f"{SITE}/sample_models/mnist-net1/DATA_LICENSE" in names
     scripts = {path.name for path in (ROOT / "introspect/ui/frontend").rglob("*.js")}
     assert scripts and scripts <= {name.split("/")[-1] for name in names}
-    unwanted = ("tests/", "benchmarks/", "assets/screenshots/", "__pycache__", "sample_models/cifar", "net1-noise")
+    unwanted = (
+        "tests/",
+        "benchmarks/",
+        "assets/screenshots/",
+        "__pycache__",
+        "sample_models/cifar",
+        "net1-noise",
+    )
     assert [name for name in names if any(part in name for part in unwanted)] == []
     assert wheel.stat().st_size < 32e6
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hostile import misleading_files  # noqa: F401  (adds its own to FILES)
 from hostile.data_files import FILES, Touch, image, npy_of_objects, npz, packed, x, y
 
 from introspect import quarantine
