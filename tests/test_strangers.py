@@ -57,7 +57,7 @@ def test_distance_of_residents_is_the_error_of_rebuilding_up_to_the_largest_one_
         true = atlas.engine.strangeness.distance(h, atlas.engine.encoder(h)).numpy()
     inside = (known.off_map > 0) & (known.off_map < 100)
     assert inside.mean() > 0.9
-    np.testing.assert_allclose(known.distance[inside], true[inside], rtol=0.05)
+    np.testing.assert_allclose(known.distance[inside], true[inside], rtol=0.1)
     above = known.off_map == 100
     assert (true[above] >= known.distance[above] - 1e-5).all()
 
