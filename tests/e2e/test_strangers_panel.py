@@ -28,9 +28,13 @@ def page(context: BrowserContext, shelf: str) -> Iterator[Page]:
 
 
 def choose(page: Page, who: str) -> None:
-    """Takes who comes out of the list by typing."""
+    """Takes who comes out of the list, once the figures above have ceased to move it."""
+    page.wait_for_timeout(3000)
     box = page.get_by_role("combobox", name="Who comes")
-    box.fill(who)
+    box.scroll_into_view_if_needed()
+    box.click()
+    box.press_sequentially(who)
+    page.wait_for_timeout(500)
     box.press("Enter")
     settle(page)
 
